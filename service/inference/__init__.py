@@ -1,0 +1,1 @@
+"""From picture bytes to people: numpy, OpenCV, ONNX Runtime and pydantic, no web framework."""

@@ -1,0 +1,110 @@
+"""The card: what a bundle says about itself.
+
+The same JSON stands in the ONNX file's `metadata_props` under `METADATA_KEY` and in `card.json`
+beside it; the latter also holds the hash of the file. Training writes it, the service trusts only it.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+METADATA_KEY = "stance.card"
+SCHEMA_VERSION = 1
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Index = Annotated[int, Field(ge=0)]
+Task = Literal["keypoints", "detection"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSize(_Strict):
+    """Height and width of the network's input in pixels."""
+
+    height: int = Field(ge=16, le=4096)
+    width: int = Field(ge=16, le=4096)
+
+
+class Skeleton(_Strict):
+    """K keypoints: names, the edges to draw, left-right pairs, and OKS sigmas.
+
+    Indices are zero-based. `sigmas` are those of COCO's object keypoint similarity: the standard
+    deviation of an annotator, relative to the square root of the object's area.
+    """
+
+    names: tuple[str, ...] = Field(min_length=1)
+    edges: tuple[tuple[Index, Index], ...]
+    flip_pairs: tuple[tuple[Index, Index], ...]
+    sigmas: tuple[Annotated[float, Field(gt=0)], ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        count = len(self.names)
+        if len(set(self.names)) != count:
+            raise ValueError(f"names has duplicates: {self.names}")
+        if len(self.sigmas) != count:
+            raise ValueError(f"sigmas has {len(self.sigmas)} values, expected {count}")
+        for label, pairs in (("edges", self.edges), ("flip_pairs", self.flip_pairs)):
+            if any(index >= count for pair in pairs for index in pair):
+                raise ValueError(f"{label} has an index outside 0..{count - 1}: {pairs}")
+        flipped = [index for pair in self.flip_pairs for index in pair]
+        if len(set(flipped)) != len(flipped):
+            raise ValueError(f"flip_pairs names a keypoint twice: {self.flip_pairs}")
+        return self
+
+    def flip_order(self) -> list[int]:
+        """For each keypoint the index of its mirror image."""
+        order = list(range(len(self.names)))
+        for left, right in self.flip_pairs:
+            order[left], order[right] = right, left
+        return order
+
+
+class DataSource(_Strict):
+    """A data set that the network saw, and under which terms."""
+
+    name: str
+    licence: str
+    samples: int = Field(ge=0)
+
+
+class ModelCard(_Strict):
+    """Everything that the service and a reader need to know about one ONNX file.
+
+    Attributes:
+        name: of the bundle; its folder below `models/`.
+        version: of the bundle; its folder below `name`.
+        task: `keypoints` (a crop to K joints) or `detection` (a letterboxed picture to boxes).
+        input: size of the uint8 RGB input.
+        crop_padding: factor on the box around a person, for `keypoints`.
+        skeleton: for `keypoints`.
+        recipe: of training.
+        config: of training, resolved.
+        data: the sets that it was trained on.
+        metrics: name → value, as measured on this exported file.
+        sha256: of the ONNX file, in `card.json` only.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: Name
+    version: int = Field(ge=1)
+    task: Task
+    input: InputSize
+    crop_padding: float | None = Field(default=None, ge=1.0, le=4.0)
+    skeleton: Skeleton | None = None
+    recipe: str
+    config: dict[str, JsonValue]
+    data: tuple[DataSource, ...]
+    metrics: dict[str, float]
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for field in ("crop_padding", "skeleton"):
+            given = getattr(self, field) is not None
+            if given != (self.task == "keypoints"):
+                wanted = "is required" if self.task == "keypoints" else "must be absent"
+                raise ValueError(f"{field} {wanted} for task {self.task}")
+        return self
