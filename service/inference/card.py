@@ -1,7 +1,8 @@
 """The card: what a bundle says about itself.
 
 The same JSON stands in the ONNX file's `metadata_props` under `METADATA_KEY` and in `card.json`
-beside it; the latter also holds the hash of the file. Training writes it, the service trusts only it.
+beside it; the latter also holds the hash of the file. Training writes it; the service trusts only
+it.
 """
 
 from typing import Annotated, Literal, Self

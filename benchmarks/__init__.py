@@ -1,0 +1,1 @@
+"""Measurements on this machine; nothing here is part of the product."""

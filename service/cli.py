@@ -1,0 +1,139 @@
+"""The command lines: `serve` answers pictures over HTTP, `predict` answers files."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from pydantic import Field, ValidationError
+from pydantic_core import to_json
+from pydantic_settings import CliApp, CliPositionalArg, SettingsConfigDict
+
+from service.files import FileFormat, answer, plan
+from service.http.app import create_app
+from service.http.server import DrainingServer
+from service.inference.cores import available_cores
+from service.inference.errors import PoseError
+from service.inference.repository import load_pipeline
+from service.logs import configure_logging
+from service.runtime.runtime import Runtime
+from service.settings import PipelineSettings, Settings, explain
+
+OK, FAILED, WRONG_INPUT = 0, 1, 2
+_THREADS_PER_RUN = 1
+"""Of ONNX Runtime when serving: requests side by side use the cores better than split ones."""
+_USAGE = """\
+usage: python -m service COMMAND [--help]
+
+Finds the people in pictures and the joints of each.
+
+commands:
+  serve    answer pictures over HTTP
+  predict  answer picture files on stdout"""
+
+S = TypeVar("S", bound=PipelineSettings)
+
+
+class ServeSettings(Settings):
+    """Answers pictures over HTTP; a flag counts more than its environment variable."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m service serve")
+
+
+class PredictSettings(PipelineSettings):
+    """Finds the people in picture files and prints them as JSON, one document per picture."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m service predict")
+
+    pictures: CliPositionalArg[list[Path]] = Field(description="JPEG, PNG, WebP or BMP files.")
+    render: Path | None = Field(
+        default=None,
+        description="Draw the people: a .png or .jpg file; for several pictures, a folder.",
+    )
+    format: FileFormat = Field(
+        default="json", description="The service's JSON, or COCO keypoint results."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        argv: without the program's name; by default the process's.
+
+    Returns:
+        The exit code: 0, 1 for work left unfinished, 2 for wrong input, named on stderr.
+    """
+    match list(sys.argv[1:] if argv is None else argv):
+        case ["serve", *arguments]:
+            return _run(_serve, ServeSettings, arguments)
+        case ["predict", *arguments]:
+            return _run(_predict, PredictSettings, arguments)
+        case ["-h" | "--help"]:
+            print(_USAGE)
+            return OK
+        case _:
+            return _complain(_USAGE)
+
+
+def _run(command: Callable[[S], int], settings_type: type[S], arguments: list[str]) -> int:
+    try:
+        settings = CliApp.run(settings_type, cli_args=arguments, cli_show_env_vars=True)
+    except ValidationError as error:
+        return _complain(explain(error))
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        return command(settings)
+    except PoseError as error:
+        return _complain(f"error: {error}")
+
+
+def _serve(settings: Settings) -> int:
+    load = partial(
+        load_pipeline,
+        settings.models_dir,
+        settings.pipeline,
+        device=settings.device,
+        threads=_THREADS_PER_RUN,
+    )
+    app = create_app(settings, load)
+    runtime: Runtime = app.state.runtime
+    DrainingServer(app, settings, runtime).run()
+    if runtime.failure is not None:
+        raise runtime.failure
+    if runtime.workers.running:
+        _abandon(runtime.workers.running)
+    return OK
+
+
+def _predict(settings: PredictSettings) -> int:
+    jobs = list(plan(settings.pictures, settings.render))
+    estimator = load_pipeline(
+        settings.models_dir, settings.pipeline, device=settings.device, threads=available_cores()
+    )
+    code = OK
+    for job in jobs:
+        try:
+            document = answer(estimator, job, settings.image_limits, settings.format)
+        except PoseError as error:
+            code = _complain(f"error: {job.path}: {error}")
+        else:
+            print(to_json(document, indent=2 if len(jobs) == 1 else None).decode(), flush=True)
+    return code
+
+
+def _abandon(running: int) -> None:
+    """Leaves at once: Python would wait for threads that overran the drain, perhaps forever."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+    logger.error("work left unfinished", running=running)
+    logging.shutdown()
+    os._exit(FAILED)
+
+
+def _complain(message: str) -> int:
+    print(message, file=sys.stderr)
+    return WRONG_INPUT

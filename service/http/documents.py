@@ -1,0 +1,125 @@
+"""From the domain's values to the documents that go over the wire."""
+
+from collections.abc import Mapping, Sequence
+
+from service.http.schemas import (
+    BoxDocument,
+    ImageDocument,
+    KeypointDocument,
+    LoadedModelDocument,
+    ModelDocument,
+    ModelsDocument,
+    PersonDocument,
+    PipelineDocument,
+    PredictionDocument,
+    ReadyDocument,
+    TimingsDocument,
+)
+from service.inference.estimator import PoseEstimator
+from service.inference.session import Session
+from service.inference.types import Keypoint, Person
+from service.runtime.prediction import Posed
+
+_PIXEL_DIGITS, _SCORE_DIGITS, _MS_DIGITS = 2, 4, 2
+
+
+def reference(session: Session) -> str:
+    """A network as `name/version`."""
+    return f"{session.card.name}/{session.card.version}"
+
+
+def provider(estimator: PoseEstimator) -> str:
+    """The execution provider of both networks; both names where they differ."""
+    return ", ".join(sorted({estimator.detector.provider, estimator.keypoints.provider}))
+
+
+def stages_s(posed: Posed, *, queue_s: float, total_s: float) -> dict[str, float]:
+    """Seconds by stage."""
+    return {
+        "decode": posed.decode_s,
+        "detect": posed.prediction.detect_s,
+        "keypoints": posed.prediction.keypoints_s,
+        "queue": queue_s,
+        "total": total_s,
+    }
+
+
+def prediction_document(
+    estimator: PoseEstimator,
+    posed: Posed,
+    stages: Mapping[str, float],
+    *,
+    min_keypoint_score: float = 0.0,
+) -> PredictionDocument:
+    """A picture's people as JSON; joints below the score are absent."""
+    return PredictionDocument(
+        model=ModelDocument(
+            pipeline=estimator.name,
+            detector=reference(estimator.detector),
+            keypoints=reference(estimator.keypoints),
+        ),
+        image=ImageDocument(width=posed.image.size.width, height=posed.image.size.height),
+        persons=[_person(person, min_keypoint_score) for person in posed.prediction.persons],
+        timings_ms=TimingsDocument.model_validate(
+            {stage: round(elapsed_s * 1000, _MS_DIGITS) for stage, elapsed_s in stages.items()}
+        ),
+    )
+
+
+def ready_document(estimator: PoseEstimator) -> ReadyDocument:
+    """What a ready service says of itself."""
+    return ReadyDocument(pipeline=estimator.name, provider=provider(estimator))
+
+
+def models_document(estimator: PoseEstimator) -> ModelsDocument:
+    """The loaded pipeline and the cards of its networks."""
+    pipeline = PipelineDocument(
+        detector=reference(estimator.detector),
+        keypoints=reference(estimator.keypoints),
+        min_person_score=estimator.min_person_score,
+    )
+    return ModelsDocument(
+        pipelines={estimator.name: pipeline},
+        models={
+            reference(session): LoadedModelDocument(provider=session.provider, card=session.card)
+            for session in (estimator.detector, estimator.keypoints)
+        },
+    )
+
+
+def hide_joints(persons: Sequence[Person], min_keypoint_score: float) -> list[Person]:
+    """People whose joints below the score are at (0, 0) with score 0: absent, in COCO's terms."""
+    return [
+        Person(
+            person.score,
+            person.box,
+            tuple(
+                joint if joint.score >= min_keypoint_score else Keypoint(joint.name, 0.0, 0.0, 0.0)
+                for joint in person.keypoints
+            ),
+        )
+        for person in persons
+    ]
+
+
+def _person(person: Person, min_keypoint_score: float) -> PersonDocument:
+    box = person.box
+    return PersonDocument(
+        score=round(person.score, _SCORE_DIGITS),
+        box=BoxDocument(
+            x=round(box.x0, _PIXEL_DIGITS),
+            y=round(box.y0, _PIXEL_DIGITS),
+            width=round(box.width, _PIXEL_DIGITS),
+            height=round(box.height, _PIXEL_DIGITS),
+        ),
+        keypoints=[
+            KeypointDocument(
+                name=joint.name,
+                x=round(joint.x, _PIXEL_DIGITS),
+                y=round(joint.y, _PIXEL_DIGITS),
+                score=round(joint.score, _SCORE_DIGITS),
+            )
+            for joint in person.keypoints
+            if joint.score >= min_keypoint_score
+        ],
+    )

@@ -1,0 +1,65 @@
+"""uvicorn, taught to stay reachable while it drains and to stop when nothing can be loaded."""
+
+import signal
+import socket
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from service.runtime.runtime import Runtime
+from service.settings import Settings
+
+_LEAST_GRACE_S = 1
+
+
+class DrainingServer(uvicorn.Server):
+    """A server whose first SIGTERM or SIGINT drains: probes are answered until the last request.
+
+    uvicorn by itself closes its socket at once, so that no probe could see the service unready.
+    A second signal stops without waiting.
+
+    Args:
+        app: made by `create_app`.
+        settings: address and time limits.
+        runtime: of the application.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings, runtime: Runtime) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                lifespan="on",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+            )
+        )
+        self._runtime = runtime
+        self._drain_timeout_s = settings.drain_timeout_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+        logger.info("listening", url=f"http://{self.config.host}:{self.config.port}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig in (signal.SIGTERM, signal.SIGINT) and self._runtime.draining_s == 0:
+            self._runtime.drain()
+        else:
+            super().handle_exit(sig, frame)
+            self.force_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        drained = self._runtime.draining_s > 0 and self._runtime.admission.inside == 0
+        overdue = self._runtime.draining_s >= self._drain_timeout_s
+        if drained or overdue or self._runtime.failure is not None:
+            remaining_s = self._drain_timeout_s - self._runtime.draining_s
+            # For what is still being written to clients.
+            self.config.timeout_graceful_shutdown = max(_LEAST_GRACE_S, round(remaining_s))
+            self.should_exit = True
+        return await super().on_tick(counter)

@@ -1,0 +1,223 @@
+"""From a picture to its people: detect, crop, find joints, map them back.
+
+ONNX Runtime is not known here: the two networks come as `Session`s. The steps are separate, so that
+the crops of several pictures can share one run of the keypoint network.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.inference.card import ModelCard, Skeleton
+from service.inference.errors import InvalidBundle, InvalidInput
+from service.inference.geometry import (
+    clip_box,
+    crop_affine,
+    invert_affine,
+    letterbox_affine,
+    transform_points,
+    warp,
+)
+from service.inference.oks import distinct
+from service.inference.session import Session
+from service.inference.types import Box, Floats, Image, Keypoint, Person, Pixels, Size
+
+Candidate = tuple[float, Box]
+"""A detector's score in 0..1 and where a person may be, in pixels of the picture."""
+
+_DUPLICATE_OKS = 0.9
+# Bounds the memory of one run; a CPU gains nothing from more.
+_CROPS_PER_RUN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The people in a picture, best first, and the seconds that either step took."""
+
+    persons: tuple[Person, ...]
+    detect_s: float
+    keypoints_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoseEstimator:
+    """A detector and a keypoint network that work together; may be used by many threads at once.
+
+    Attributes:
+        name: of the pipeline.
+        detector: network of task `detection`.
+        keypoints: network of task `keypoints`.
+        min_person_score: people below are left out unless a call says otherwise.
+    """
+
+    name: str
+    detector: Session
+    keypoints: Session
+    min_person_score: float
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The names and edges of the joints that `predict` finds."""
+        return _crop_rule(self.keypoints.card)[0]
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        boxes: Sequence[Box] | None = None,
+        max_persons: int = 20,
+        min_person_score: float | None = None,
+    ) -> Prediction:
+        """Finds the people in a picture and their joints.
+
+        A person's score is the mean score of the joints, times the detector's score. Of two found
+        people with the same joints one is kept.
+
+        Args:
+            image: upright.
+            boxes: of the people, in pixels of the picture; the detector is then not asked.
+            max_persons: the best boxes that are looked at.
+            min_person_score: in 0..1; people below are left out; None takes the pipeline's.
+
+        Returns:
+            People best first, their boxes clipped to the picture; joints may lie outside of it.
+
+        Raises:
+            InvalidInput: an argument is out of range, or a box is empty or outside the picture.
+        """
+        threshold = self.min_person_score if min_person_score is None else min_person_score
+        _check_limits(max_persons, threshold)
+        started = time.perf_counter()
+        if boxes is None:
+            # A person scores at most what the box scores.
+            good = [found for found in self.detect(image) if found[0] >= threshold]
+            candidates = good[:max_persons]
+        else:
+            candidates = _given(boxes, image.size, max_persons)
+        detected = time.perf_counter()
+        persons = self.pose(image, candidates)
+        if boxes is None:
+            persons = _without_duplicates(persons, self.skeleton)
+        best = tuple(person for person in persons if person.score >= threshold)
+        return Prediction(best, detected - started, time.perf_counter() - detected)
+
+    def detect(self, image: Image) -> list[Candidate]:
+        """Where people may be, best first; boxes are clipped to the picture."""
+        size = _input_size(self.detector.card)
+        affine = letterbox_affine(image.size, size)
+        answer = self.detector.run(warp(image.pixels, affine, size)[np.newaxis])
+        corners = transform_points(answer["boxes"][0].reshape(-1, 2, 2), invert_affine(affine))
+        candidates: list[Candidate] = []
+        for score, box in zip(answer["scores"][0].tolist(), corners.tolist(), strict=True):
+            clipped = clip_box(Box(*box[0], *box[1]), image.size)
+            # Slots that the detector did not need have a score of zero.
+            if score > 0 and clipped.width > 0 and clipped.height > 0:
+                candidates.append((min(score, 1.0), clipped))
+        return sorted(candidates, key=lambda candidate: -candidate[0])
+
+    def pose(self, image: Image, candidates: Sequence[Candidate]) -> list[Person]:
+        """The joints of candidates in a picture, best person first."""
+        if not candidates:
+            return []
+        crops, affines = self.crops(image, [box for _, box in candidates])
+        return self.persons(candidates, self.joints(crops), affines)
+
+    def crops(self, image: Image, boxes: Sequence[Box]) -> tuple[Pixels, Floats]:
+        """What the keypoint network looks at.
+
+        Returns:
+            Crops, uint8 `[N, H, W, 3]`, and the maps from picture to crop points, `[N, 2, 3]`.
+        """
+        size = _input_size(self.keypoints.card)
+        _, padding = _crop_rule(self.keypoints.card)
+        affines = [crop_affine(box, size, padding) for box in boxes]
+        return np.stack([warp(image.pixels, affine, size) for affine in affines]), np.stack(affines)
+
+    def joints(self, crops: Pixels) -> Floats:
+        """Runs the keypoint network: N crops to `[N, K, 3]`, x and y in crop pixels, score."""
+        starts = range(0, len(crops), _CROPS_PER_RUN)
+        parts = [self.keypoints.run(crops[start : start + _CROPS_PER_RUN]) for start in starts]
+        return np.concatenate([part["keypoints"] for part in parts])
+
+    def persons(
+        self, candidates: Sequence[Candidate], joints: Floats, affines: Floats
+    ) -> list[Person]:
+        """Maps joints back to the picture; best person first.
+
+        Args:
+            candidates: N.
+            joints: `[N, K, 3]`, x and y in crop pixels, score.
+            affines: `[N, 2, 3]`, from picture to crop points.
+        """
+        names = self.skeleton.names
+        persons = [
+            _person(candidate, names, rows, invert_affine(affine))
+            for candidate, rows, affine in zip(candidates, joints, affines, strict=True)
+        ]
+        return sorted(persons, key=lambda person: -person.score)
+
+
+def _person(candidate: Candidate, names: Sequence[str], rows: Floats, to_picture: Floats) -> Person:
+    score, box = candidate
+    points = transform_points(rows[:, :2], to_picture).tolist()
+    # Peaks of a heatmap may exceed 1 a little.
+    scores = np.clip(rows[:, 2], 0, 1).tolist()
+    keypoints = tuple(
+        Keypoint(name, x, y, joint_score)
+        for name, (x, y), joint_score in zip(names, points, scores, strict=True)
+    )
+    return Person(score * sum(scores) / len(scores), box, keypoints)
+
+
+def _without_duplicates(persons: Sequence[Person], skeleton: Skeleton) -> list[Person]:
+    if len(persons) < 2:
+        return list(persons)
+    poses = np.array([[(joint.x, joint.y) for joint in person.keypoints] for person in persons])
+    areas = [person.box.width * person.box.height for person in persons]
+    kept = distinct(poses, areas, np.array(skeleton.sigmas), _DUPLICATE_OKS)
+    return [persons[index] for index in kept]
+
+
+def _given(boxes: Sequence[Box], image: Size, max_persons: int) -> list[Candidate]:
+    """A caller's boxes as candidates that are certain, clipped to the picture."""
+    if len(boxes) > max_persons:
+        raise InvalidInput(
+            f"boxes has {len(boxes)} entries; expected at most max_persons = {max_persons}"
+        )
+    return [(1.0, _checked(index, box, image)) for index, box in enumerate(boxes)]
+
+
+def _checked(index: int, box: Box, image: Size) -> Box:
+    corners = (box.x0, box.y0, box.x1, box.y1)
+    if not all(math.isfinite(value) for value in corners) or box.width <= 0 or box.height <= 0:
+        raise InvalidInput(
+            f"boxes[{index}] has the corners {corners}; "
+            "expected finite numbers, and width and height above 0"
+        )
+    clipped = clip_box(box, image)
+    if clipped.width <= 0 or clipped.height <= 0:
+        raise InvalidInput(
+            f"boxes[{index}] has the corners {corners}; "
+            f"expected a box inside the picture of {image.width} x {image.height} pixels"
+        )
+    return clipped
+
+
+def _check_limits(max_persons: int, min_person_score: float) -> None:
+    if max_persons < 1:
+        raise InvalidInput(f"max_persons is {max_persons}; expected at least 1")
+    if not 0 <= min_person_score <= 1:
+        raise InvalidInput(f"min_person_score is {min_person_score}; expected a number in 0..1")
+
+
+def _input_size(card: ModelCard) -> Size:
+    return Size(height=card.input.height, width=card.input.width)
+
+
+def _crop_rule(card: ModelCard) -> tuple[Skeleton, float]:
+    if card.skeleton is None or card.crop_padding is None:
+        raise InvalidBundle(f"{card.name}/{card.version} has task {card.task}; expected keypoints")
+    return card.skeleton, card.crop_padding

@@ -1,0 +1,1 @@
+"""From request to worker thread: admission, the pool, loading and draining; no web framework."""

@@ -1,0 +1,100 @@
+"""Small networks with random weights, exported once as a models folder, and the same in Keras."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+import skimage.data
+
+from service.inference.estimator import PoseEstimator
+from service.inference.types import Image
+from training.config import TrainConfig
+from training.export import export_run
+from training.keras_session import KerasSession, provisional_card
+from training.networks.build import build_network, with_decoder
+from training.recipes import recipe
+from training.run import Run, create_run
+from training.skeletons import COCO
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A models folder of two bundles, and a pipeline of the same two networks in Keras."""
+
+    models_dir: Path
+    keypoints: Path
+    detector: Path
+    keras: PoseEstimator
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
+    folder = tmp_path_factory.mktemp("contract")
+    models_dir = folder / "models"
+    runs = {
+        name: _random_run(folder / name, recipe(name))
+        for name in ("mobilenetv2-heatmap-debug", "person-detector-debug")
+    }
+    pose, detector = (export_run(run.folder, models_dir, version=1) for run in runs.values())
+    (models_dir / "pipelines.toml").write_text(
+        "[default]\n"
+        f'detector = "{detector.parent.name}/1"\n'
+        f'keypoints = "{pose.parent.name}/1"\n'
+        "min_person_score = 0.0\n"
+    )
+    keras_pose, keras_detector = (_session(run) for run in runs.values())
+    yield Exported(
+        models_dir,
+        pose / "model.onnx",
+        detector / "model.onnx",
+        PoseEstimator("keras", keras_detector, keras_pose, 0.0),
+    )
+    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    return Image(np.ascontiguousarray(skimage.data.astronaut()))
+
+
+def _random_run(folder: Path, config: TrainConfig) -> Run:
+    """A run with random weights whose answers are peaks inside of a photograph."""
+    keras.utils.set_random_seed(5)
+    skeleton = COCO if config.task == "keypoints" else None
+    run = create_run(folder, config, skeleton)
+    network = build_network(config, skeleton)
+    rng = np.random.default_rng(5)
+    for variable in network.weights:
+        if variable.name in ("gamma", "beta", "moving_mean"):
+            variable.assign(variable + rng.normal(0, 0.3, variable.shape))
+    _aim(network, len(COCO.names) if skeleton else 1, rng)
+    network.save_weights(run.best_weights)
+    return run
+
+
+def _aim(network: keras.Model, heats: int, rng: np.random.Generator) -> None:
+    """Sets the last layer so that the first channels prefer what one inner cell of a photo shows.
+
+    The readout is the linear discriminant between that cell and all others.
+    """
+    _, height, width, _ = network.input.shape
+    picture = cv2.resize(skimage.data.astronaut(), (width, height), interpolation=cv2.INTER_AREA)
+    features = keras.Model(network.input, network.get_layer("head").output)(picture[np.newaxis])
+    grid = keras.ops.convert_to_numpy(features)[0]
+    cells = grid.reshape(-1, grid.shape[-1])
+    centre = cells.mean(axis=0)
+    rows, columns = rng.integers(3, np.array(grid.shape[:2]) - 3, (heats, 2)).T
+    readout = np.linalg.pinv(np.cov(cells.T), rcond=1e-4) @ (grid[rows, columns] - centre).T
+    kernel, bias = (variable.numpy() for variable in network.get_layer("logits").weights)
+    kernel[0, 0, :, :heats] = readout
+    bias[:heats] = -centre @ readout - 4
+    network.get_layer("logits").set_weights([kernel, bias])
+
+
+def _session(run: Run) -> KerasSession:
+    network = with_decoder(run.network(), run.config)
+    return KerasSession(network, provisional_card(run.config, run.skeleton))

@@ -1,0 +1,104 @@
+"""The service as its users run it: a process of its own, small networks, a port."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from tests.service.conftest import Bundles
+
+PATIENCE_S = 60
+
+
+class Server:
+    """A running `python -m service serve`."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
+
+    def wait_until_ready(self) -> "Server":
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.communicate()
+            try:
+                if self.client.get("/health/ready").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise TimeoutError
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def leave(self) -> tuple[int, str]:
+        """The exit code and what was written to stderr, once the process has ended."""
+        _, stderr = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, stderr
+
+
+Launch = Callable[..., Server]
+
+
+@pytest.fixture
+def bundles() -> Bundles:
+    return Bundles()
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path, bundles: Bundles) -> Path:
+    return bundles.write_models(tmp_path / "models")
+
+
+@pytest.fixture
+def launch(models_dir: Path) -> Iterator[Launch]:
+    """Starts a server; settings are given as keywords, e.g. `max_waiting=0`."""
+    servers: list[Server] = []
+
+    def start(*command: str, **settings: object) -> Server:
+        port = free_port()
+        variables = {"port": port, "models_dir": models_dir, "device": "cpu", **settings}
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("POSE_")},
+            **{f"POSE_{name.upper()}": str(value) for name, value in variables.items()},
+        }
+        process = subprocess.Popen(
+            [sys.executable, *(command or ("-m", "service", "serve"))],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        servers.append(Server(process, port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.client.close()
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """A 640x480 PNG with a white square inside the detector's first box."""
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    pixels[190:210, 270:290] = 255
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

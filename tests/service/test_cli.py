@@ -1,0 +1,214 @@
+import json
+import logging
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from service.cli import main
+
+
+@pytest.fixture(autouse=True)
+def restore_logging():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = before, level
+
+
+@pytest.fixture
+def environment(monkeypatch, models_dir):
+    monkeypatch.setenv("POSE_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("POSE_DEVICE", "cpu")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    pixels[190:210, 270:290] = 255
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), pixels)
+    return path
+
+
+@pytest.fixture
+def predict(environment, capsys):
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main(["predict", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def exit_code(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["--port", "1"]])
+def test_without_a_known_command_the_usage_is_shown(capsys, arguments):
+    assert main(arguments) == 2
+    assert "usage: python -m service" in capsys.readouterr().err
+
+
+def test_help_names_the_commands(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "serve" in out
+    assert "predict" in out
+
+
+def test_help_of_serve_documents_every_setting_with_its_variable_and_default(capsys):
+    assert exit_code("serve", "--help") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for flag in (
+        *("host", "port", "device", "models-dir", "pipeline", "max-upload-bytes", "max-pixels"),
+        *("workers", "max-waiting", "drain-timeout-s", "upload-timeout-s"),
+        *("log-format", "log-level"),
+    ):
+        assert f"--{flag} " in out
+        assert f"[env: POSE_{flag.replace('-', '_').upper()}]" in out
+    assert "(default: 8000)" in out
+    assert "(default: auto)" in out
+
+
+def test_wrong_value_is_one_sentence(capsys):
+    assert main(["serve", "--port", "many"]) == 2
+    err = capsys.readouterr().err
+    assert "--port (POSE_PORT) is 'many'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_flag_counts_more_than_the_variable(monkeypatch, capsys):
+    monkeypatch.setenv("POSE_PORT", "70000")
+
+    assert main(["serve", "--port", "80000"]) == 2
+    assert "'80000'" in capsys.readouterr().err
+
+
+def test_unknown_flag_is_refused(capsys):
+    assert exit_code("serve", "--colour", "red") == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+def test_missing_models_stop_serving_with_one_sentence(tmp_path, capsys):
+    assert main(["serve", "--models-dir", str(tmp_path), "--port", "1"]) != 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_picture_is_answered_as_one_document(predict, photo):
+    code, out, err = predict(photo)
+
+    assert (code, err) == (0, "")
+    body = json.loads(out)
+    assert body["file"] == str(photo)
+    assert body["model"]["pipeline"] == "default"
+    assert len(body["persons"][0]["keypoints"]) == 17
+    assert body["timings_ms"]["total"] > 0
+
+
+def test_several_pictures_are_answered_as_lines(predict, photo, tmp_path):
+    empty = tmp_path / "black.png"
+    cv2.imwrite(str(empty), np.zeros((64, 64, 3), np.uint8))
+
+    code, out, _ = predict(photo, empty)
+
+    assert code == 0
+    first, second = [json.loads(line) for line in out.splitlines()]
+    assert (first["file"], len(first["persons"])) == (str(photo), 1)
+    assert (second["file"], second["persons"]) == (str(empty), [])
+
+
+def test_coco_results_carry_the_number_in_the_file_name(predict, photo, tmp_path):
+    numbered = tmp_path / "000000000139.png"
+    numbered.write_bytes(photo.read_bytes())
+
+    _, out, _ = predict(photo, numbered, "--format", "coco")
+
+    first, second = [json.loads(line) for line in out.splitlines()]
+    assert first[0]["image_id"] == 1
+    assert second[0]["image_id"] == 139
+
+
+@pytest.mark.parametrize("name", ["drawn.png", "drawn.jpg", "new/folder/drawn.png"])
+def test_drawing_is_written_to_the_named_file(predict, photo, tmp_path, name):
+    code, _, _ = predict(photo, "--render", tmp_path / name)
+
+    assert code == 0
+    drawn = cv2.imread(str(tmp_path / name))
+    assert drawn.shape == (480, 640, 3)
+    assert np.ptp(drawn, axis=2).max() > 50
+
+
+def test_drawings_of_several_pictures_go_to_a_folder(predict, photo, tmp_path):
+    other = tmp_path / "other.png"
+    other.write_bytes(photo.read_bytes())
+
+    predict(photo, other, "--render", tmp_path / "drawn")
+
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "other.png",
+        "photo.png",
+    ]
+
+
+def test_drawings_of_the_same_name_are_refused_before_any_work(predict, photo, tmp_path):
+    (tmp_path / "sub").mkdir()
+    twin = tmp_path / "sub" / "photo.png"
+    twin.write_bytes(photo.read_bytes())
+
+    code, out, err = predict(photo, twin, "--render", tmp_path / "drawn")
+
+    assert (code, out) == (2, "")
+    assert "photo.png" in err
+
+
+def test_drawing_of_unknown_format_is_refused(predict, photo, tmp_path):
+    code, out, err = predict(photo, "--render", tmp_path / "drawn.gif")
+
+    assert (code, out) == (2, "")
+    assert ".png" in err
+
+
+def test_bad_file_is_named_and_the_others_are_answered(predict, photo, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("hello")
+
+    code, out, err = predict(tmp_path / "missing.png", text, photo)
+
+    assert code == 2
+    assert json.loads(out)["file"] == str(photo)
+    missing, unsupported = err.splitlines()
+    assert "missing.png: the file cannot be read: No such file" in missing
+    assert "notes.txt" in unsupported
+
+
+def test_file_over_the_limit_is_refused(predict, photo):
+    code, out, err = predict(photo, "--max-pixels", "1000")
+
+    assert (code, out) == (2, "")
+    assert "1000" in err
+
+
+def test_broken_bundle_is_one_sentence(predict, photo, models_dir):
+    (models_dir / "test-detector" / "1" / "model.onnx").write_bytes(b"nonsense")
+
+    code, out, err = predict(photo)
+
+    assert (code, out) == (2, "")
+    assert "test-detector" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_service_loads_neither_tensorflow_nor_keras():
+    script = (
+        "import sys, service.__main__, service.cli\n"
+        "print(sorted({'tensorflow', 'keras', 'training'} & set(sys.modules)))"
+    )
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert (result.stdout.strip(), result.returncode) == ("[]", 0), result.stderr

@@ -1,0 +1,364 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from service.inference.card import METADATA_KEY, InputSize, ModelCard, Skeleton
+from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
+from service.inference.estimator import PoseEstimator
+from service.inference.geometry import crop_affine, letterbox_affine, transform_points, warp
+from service.inference.types import Box, Size
+from training.config import DataSet
+from training.data.coco import CocoFile, read_coco
+from training.data.pictures import read_picture
+from training.evaluate import (
+    evaluate_detector,
+    evaluate_keypoints,
+    evaluate_pipeline,
+    run_evaluate,
+)
+from training.flip_test import FlipTest
+from training.metrics import BOX_FIGURES, KEYPOINT_FIGURES
+from training.networks.build import build_network
+from training.recipes.pose import mobilenetv2_heatmap_debug
+from training.run import create_run
+from training.skeletons import COCO
+
+CROP, LETTERBOX = Size(128, 96), Size(96, 96)
+PADDING = 1.25
+SLOTS = 5
+
+
+def make_card(task: str, size: Size, skeleton: Skeleton = COCO) -> ModelCard:
+    pose = task == "keypoints"
+    return ModelCard(
+        name="oracle" if pose else "finder",
+        version=3,
+        task=task,
+        input=InputSize(height=size.height, width=size.width),
+        crop_padding=PADDING if pose else None,
+        skeleton=skeleton if pose else None,
+        recipe="none",
+        config={},
+        data=(),
+        metrics={},
+    )
+
+
+class Oracle:
+    """A session that knows the answer to each picture it was prepared for, and to no other."""
+
+    provider = "oracle"
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.answers: dict[bytes, dict[str, np.ndarray]] = {}
+        self.batches: list[int] = []
+
+    def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        self.batches.append(len(image))
+        rows = [self.answers[picture.tobytes()] for picture in image]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def labelled(coco: CocoFile) -> list[tuple[dict, np.ndarray, np.ndarray]]:
+    """Each annotation with its picture's pixels and its joints `[17, 3]`."""
+    files = {image["id"]: coco.picture(image) for image in coco.document["images"]}
+    return [
+        (
+            one,
+            read_picture(files[one["image_id"]]).pixels,
+            np.array(one["keypoints"]).reshape(17, 3),
+        )
+        for one in coco.document["annotations"]
+    ]
+
+
+def keypoint_oracle(coco: CocoFile, *, error_px: float = 0.0) -> Oracle:
+    """Knows the joints of everyone, also in mirrored crops; says x a little too large in both."""
+    oracle = Oracle(make_card("keypoints", CROP))
+    for annotation, pixels, joints in labelled(coco):
+        affine = crop_affine(Box.from_xywh(*annotation["bbox"]), CROP, PADDING)
+        crop = warp(pixels, affine, CROP)
+        answer = joints.astype(np.float32)
+        answer[:, :2] = transform_points(joints[:, :2], affine)
+        answer[:, 2] = 0.9
+        mirrored = answer[COCO.flip_order()].copy()
+        mirrored[:, 0] = CROP.width - mirrored[:, 0]
+        for picture, known in ((crop, answer), (crop[:, ::-1], mirrored)):
+            known[:, 0] += error_px
+            oracle.answers[picture.tobytes()] = {"keypoints": known}
+    return oracle
+
+
+def box_oracle(coco: CocoFile, *, only_image: int | None = None) -> Oracle:
+    oracle = Oracle(make_card("detection", LETTERBOX))
+    for image in coco.document["images"]:
+        picture = read_picture(coco.picture(image))
+        affine = letterbox_affine(picture.size, LETTERBOX)
+        boxes, scores = np.zeros((SLOTS, 4), np.float32), np.zeros(SLOTS, np.float32)
+        people = [one for one in coco.document["annotations"] if one["image_id"] == image["id"]]
+        if only_image not in (None, image["id"]):
+            people = []
+        for slot, person in enumerate(people):
+            x, y, width, height = person["bbox"]
+            corners = transform_points(np.array([[x, y], [x + width, y + height]]), affine)
+            boxes[slot], scores[slot] = corners.ravel(), 0.8
+        crop = warp(picture.pixels, affine, LETTERBOX)
+        oracle.answers[crop.tobytes()] = {"boxes": boxes, "scores": scores}
+    return oracle
+
+
+@pytest.fixture
+def coco(stick_people: Callable[..., DataSet]) -> CocoFile:
+    return read_coco(stick_people("val", pictures=5))
+
+
+def test_who_knows_the_joints_reaches_one(coco: CocoFile) -> None:
+    evaluation = evaluate_keypoints(keypoint_oracle(coco), coco)
+    assert tuple(evaluation.metrics) == KEYPOINT_FIGURES
+    assert evaluation.metrics["AP"] == pytest.approx(1)
+    assert evaluation.metrics["AR"] == pytest.approx(1)
+    assert (evaluation.model, evaluation.provider) == ("oracle/3", "oracle")
+    assert (evaluation.boxes, evaluation.flip_test) == ("ground truth", False)
+    assert evaluation.data == "person_keypoints_val.json"
+    assert evaluation.pictures == 5
+    assert evaluation.people == len(coco.document["annotations"])
+
+
+def test_joints_beside_the_truth_lose_precision(coco: CocoFile) -> None:
+    near = evaluate_keypoints(keypoint_oracle(coco, error_px=2), coco).metrics["AP"]
+    far = evaluate_keypoints(keypoint_oracle(coco, error_px=6), coco).metrics["AP"]
+    assert 0 < far < near < 0.99
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_batches_change_nothing_and_are_not_exceeded(coco: CocoFile, batch_size: int) -> None:
+    oracle = keypoint_oracle(coco, error_px=2)
+    whole = evaluate_keypoints(keypoint_oracle(coco, error_px=2), coco)
+    assert evaluate_keypoints(oracle, coco, batch_size=batch_size) == whole
+    assert max(oracle.batches) <= batch_size
+    assert sum(oracle.batches) == whole.people
+
+
+def test_flip_test_mirrors_back_and_cancels_a_bias(coco: CocoFile) -> None:
+    oracle = keypoint_oracle(coco, error_px=3.5)
+    plain = evaluate_keypoints(oracle, coco)
+    flipped = evaluate_keypoints(oracle, coco, flip_test=True)
+    assert plain.metrics["AP"] < 0.9
+    assert flipped.metrics["AP"] == pytest.approx(1)
+    assert flipped.flip_test
+
+
+def test_flip_test_believes_the_surer_of_two_far_places() -> None:
+    """In two of three joints the straight and the mirrored answer lie half a crop apart."""
+    skeleton = Skeleton(names=("nose", "tail", "ear"), edges=(), flip_pairs=(), sigmas=(1, 1, 1))
+    oracle = Oracle(make_card("keypoints", CROP, skeleton))
+    crop = np.zeros((CROP.height, CROP.width, 3), np.uint8)
+    crop[:, 0] = 255
+    straight = np.array([(20, 30, 0.9), (20, 30, 0.1), (20, 30, 0.5)], np.float32)
+    mirrored = np.array([(26, 60, 0.1), (26, 60, 0.9), (74, 34, 0.7)], np.float32)
+    oracle.answers[crop.tobytes()] = {"keypoints": straight}
+    oracle.answers[crop[:, ::-1].tobytes()] = {"keypoints": mirrored}
+    (answer,) = FlipTest(oracle).run(crop[np.newaxis])["keypoints"]
+    expected = [(20, 30, 0.5), (CROP.width - 26, 60, 0.5), (21, 32, 0.6)]
+    np.testing.assert_allclose(answer, expected, rtol=1e-6)
+
+
+def test_only_people_with_labels_are_asked_for(coco: CocoFile) -> None:
+    oracle = keypoint_oracle(coco)
+    coco.document["annotations"][0]["num_keypoints"] = 0
+    coco.document["annotations"][1]["iscrowd"] = 1
+    evaluation = evaluate_keypoints(oracle, coco)
+    assert sum(oracle.batches) == evaluation.people == len(coco.document["annotations"]) - 2
+    assert evaluation.metrics["AP"] == pytest.approx(1)
+
+
+def test_file_without_labels_cannot_measure_joints(coco: CocoFile) -> None:
+    for annotation in coco.document["annotations"]:
+        annotation["num_keypoints"] = 0
+    with pytest.raises(InvalidData, match="nobody with labelled keypoints"):
+        evaluate_keypoints(Oracle(make_card("keypoints", CROP)), coco)
+
+
+def test_network_with_other_joints_is_refused(coco: CocoFile) -> None:
+    other = COCO.model_copy(update={"names": ("chin", *COCO.names[1:])})
+    with pytest.raises(InvalidData, match="chin"):
+        evaluate_keypoints(Oracle(make_card("keypoints", CROP, other)), coco)
+
+
+def test_tasks_are_not_confused(coco: CocoFile) -> None:
+    finder, joints = box_oracle(coco), keypoint_oracle(coco)
+    with pytest.raises(InvalidInput, match="finder/3 has task detection"):
+        evaluate_keypoints(finder, coco)
+    with pytest.raises(InvalidInput, match="oracle/3 has task keypoints"):
+        evaluate_detector(joints, coco)
+    with pytest.raises(InvalidInput, match="oracle/3 has task keypoints"):
+        evaluate_pipeline(PoseEstimator("p", joints, joints, 0.0), coco)
+
+
+def test_detector_that_finds_everyone_reaches_one(coco: CocoFile) -> None:
+    evaluation = evaluate_detector(box_oracle(coco), coco)
+    assert tuple(evaluation.metrics) == BOX_FIGURES
+    assert evaluation.metrics["AP50"] == pytest.approx(1)
+    assert evaluation.metrics["AP"] == pytest.approx(1)
+    assert evaluation.boxes == evaluation.model == "finder/3"
+
+
+def test_detector_that_misses_people_loses_recall(coco: CocoFile) -> None:
+    image_id = coco.document["annotations"][0]["image_id"]
+    people = [one["image_id"] == image_id for one in coco.document["annotations"]]
+    metrics = evaluate_detector(box_oracle(coco, only_image=image_id), coco).metrics
+    assert metrics["AR"] == pytest.approx(np.mean(people))
+
+
+def test_detector_may_be_measured_on_tall_people_only(coco: CocoFile) -> None:
+    heights = sorted(one["bbox"][3] for one in coco.document["annotations"])
+    tallest = heights[-1]
+    nobody = evaluate_detector(box_oracle(coco), coco, min_height_px=tallest + 1)
+    assert nobody.metrics["AP"] == -1
+    one = evaluate_detector(box_oracle(coco), coco, min_height_px=tallest)
+    assert one.metrics["AP"] == pytest.approx(1)
+
+
+def test_end_to_end_takes_the_detectors_boxes(coco: CocoFile) -> None:
+    """The oracle only knows the crops of the true boxes, so another box would be a KeyError."""
+    keypoints = keypoint_oracle(coco)
+    boxes = box_oracle(coco)
+    found = [box for image in coco.document["images"] for box in _detected(boxes, coco, image)]
+    for (annotation, pixels, joints), box in zip(labelled(coco), found, strict=True):
+        affine = crop_affine(box, CROP, PADDING)
+        answer = np.column_stack([transform_points(joints[:, :2], affine), np.full(17, 0.9)])
+        crop = warp(pixels, affine, CROP)
+        keypoints.answers[crop.tobytes()] = {"keypoints": answer.astype(np.float32)}
+        assert box.x0 == pytest.approx(annotation["bbox"][0], abs=1e-3)
+    evaluation = evaluate_pipeline(PoseEstimator("p", boxes, keypoints, 0.5), coco)
+    assert evaluation.metrics["AP"] == pytest.approx(1)
+    assert evaluation.boxes == "finder/3"
+    nobody = PoseEstimator("p", box_oracle(coco, only_image=-1), keypoints, 0.5)
+    assert set(evaluate_pipeline(nobody, coco).metrics.values()) == {0.0}
+
+
+def _detected(boxes: Oracle, coco: CocoFile, image: dict) -> list[Box]:
+    """In the order of the annotations: all have the same score."""
+    estimator = PoseEstimator("p", boxes, boxes, 0.0)
+    return [box for _, box in estimator.detect(read_picture(coco.picture(image)))]
+
+
+def write_bundle(folder: Path, card: ModelCard, outputs: dict[str, np.ndarray]) -> Path:
+    """An ONNX file that gives the same outputs `[1, ...]` for each of N pictures."""
+    nodes = [
+        helper.make_node("Shape", ["image"], ["count"], start=0, end=1),
+    ]
+    initializers, values = [], []
+    for name, value in outputs.items():
+        rest = np.array(value.shape[1:], np.int64)
+        initializers.append(onnx.numpy_helper.from_array(value, f"{name}_one"))
+        initializers.append(onnx.numpy_helper.from_array(rest, f"{name}_rest"))
+        nodes.append(
+            helper.make_node("Concat", ["count", f"{name}_rest"], [f"{name}_shape"], axis=0)
+        )
+        nodes.append(helper.make_node("Expand", [f"{name}_one", f"{name}_shape"], [name]))
+        shape = ["N", *value.shape[1:]]
+        values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    size = card.input
+    image = helper.make_tensor_value_info(
+        "image", TensorProto.UINT8, ["N", size.height, size.width, 3]
+    )
+    graph = helper.make_graph(nodes, "fixed", [image], values, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
+    folder.mkdir()
+    onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+@pytest.fixture
+def data(stick_people: Callable[..., DataSet]) -> DataSet:
+    return stick_people("val", pictures=3)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> tuple[Path, Path]:
+    """A keypoint network that says every joint is in the middle, a detector of one large box."""
+    joints = np.full((1, 17, 3), (48, 64, 0.5), np.float32)
+    keypoints = write_bundle(
+        tmp_path / "joints", make_card("keypoints", CROP), {"keypoints": joints}
+    )
+    boxes = np.zeros((1, SLOTS, 4), np.float32)
+    boxes[0, 0] = (10, 20, 80, 75)
+    scores = np.zeros((1, SLOTS), np.float32)
+    scores[0, 0] = 0.7
+    detector = write_bundle(
+        tmp_path / "boxes", make_card("detection", LETTERBOX), {"boxes": boxes, "scores": scores}
+    )
+    return keypoints, detector
+
+
+def test_bundles_are_measured_and_shown(
+    data: DataSet, bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    keypoints, detector = bundles
+    evaluation = run_evaluate(keypoints, data, flip_test=True)
+    shown = capsys.readouterr().out
+    for text in (
+        "oracle/3",
+        "ground truth",
+        "flip test: yes",
+        "3 pictures",
+        "AP50",
+        "CPUExecution",
+    ):
+        assert text in shown
+    assert evaluation.flip_test
+    assert run_evaluate(keypoints / "model.onnx", data, detector=detector).boxes == "finder/3"
+    assert "boxes: finder/3, flip test: no" in capsys.readouterr().out
+    assert run_evaluate(detector, data).metrics.keys() == set(BOX_FIGURES)
+
+
+def test_json_holds_what_is_returned(
+    data: DataSet, bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation = run_evaluate(bundles[0], data, detector=bundles[1], as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert document["metrics"] == evaluation.metrics
+    assert document["boxes"] == "finder/3"
+    assert document["pictures"] == 3
+
+
+def test_detector_takes_neither_flip_test_nor_detector(
+    data: DataSet, bundles: tuple[Path, Path]
+) -> None:
+    keypoints, detector = bundles
+    with pytest.raises(InvalidInput, match="is a detector"):
+        run_evaluate(detector, data, flip_test=True)
+    with pytest.raises(InvalidInput, match="is a detector"):
+        run_evaluate(detector, data, detector=detector)
+    with pytest.raises(InvalidInput, match="oracle/3 has task keypoints"):
+        run_evaluate(keypoints, data, detector=keypoints)
+
+
+def test_what_is_no_model_is_named(data: DataSet, tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match="neither a run's folder"):
+        run_evaluate(tmp_path / "nowhere", data)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no network")
+    with pytest.raises(InvalidBundle, match=r"broken\.onnx"):
+        run_evaluate(broken, data)
+
+
+@pytest.mark.slow
+def test_run_folder_is_measured_with_its_best_weights(data: DataSet, tmp_path: Path) -> None:
+    config = mobilenetv2_heatmap_debug()
+    run = create_run(tmp_path / "run", config, COCO)
+    with pytest.raises(InvalidData, match="no best weights yet"):
+        run_evaluate(run.folder, data)
+    build_network(config, COCO).save_weights(run.best_weights)
+    evaluation = run_evaluate(run.folder, data)
+    assert evaluation.model == "pose-mobilenetv2/1"
+    assert "Keras" in evaluation.provider
+    assert 0 <= evaluation.metrics["AP"] < 0.5

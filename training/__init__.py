@@ -1,0 +1,1 @@
+"""Stance's training: COCO-format data in, one self-describing ONNX bundle out."""

@@ -1,0 +1,1 @@
+"""COCO-format records, augmentation, and batches of samples."""

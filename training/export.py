@@ -1,0 +1,189 @@
+"""The verb `export`: a run becomes a bundle, once it answers and measures as the run does."""
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from service.inference.card import DataSource, ModelCard
+from service.inference.cores import available_cores
+from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
+from service.inference.repository import load_bundle
+from service.inference.session import Session
+from service.inference.types import Pixels, Size
+from training.bundle import data_name, data_source, make_card, write_bundle
+from training.config import DataSet
+from training.data.coco import CocoFile, read_coco
+from training.evaluate import evaluate_detector, evaluate_keypoints
+from training.evaluation import Evaluation
+from training.fit import make_samples
+from training.keras_session import KerasSession
+from training.networks.build import with_decoder
+from training.onnx_graph import to_onnx
+from training.parity import check_parity, synthetic_pictures
+from training.run import Run, open_run
+
+MAX_AP_DIFFERENCE = 0.001
+_PARITY_PICTURES = 10
+
+
+def export_run(
+    run_folder: Path,
+    models_dir: Path,
+    *,
+    name: str | None = None,
+    version: int | None = None,
+    val: DataSet | None = None,
+    limit: int | None = None,
+    licences: Mapping[str, str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Writes the best network of a run as `models_dir/name/version/`.
+
+    The exported file must agree with Keras on pictures and, where there is a validation set, in
+    average precision; otherwise nothing is left behind.
+
+    Args:
+        run_folder: of the run; its training data must still be where it was, to be counted.
+        models_dir: folder of bundles.
+        name: of the bundle; None takes the run's `model_name`.
+        version: of the bundle; None takes the run's `model_version`.
+        val: to measure on; None takes the run's own first validation set, if it has one.
+        limit: measure on the first so many pictures only.
+        licences: of training sets, by their short names.
+        force: replace a bundle of that name and version.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        InvalidInput: an argument is wrong, or the bundle exists already.
+        InvalidData: the run, its data or the validation set cannot be used.
+        InvalidBundle: the exported file does not agree with Keras; the message has the figures.
+    """
+    run = open_run(run_folder)
+    card = make_card(
+        run.config, run.skeleton, _sources(run, licences or {}), name=name, version=version
+    )
+    target = models_dir / card.name / str(card.version)
+    if target.exists() and not force:
+        raise InvalidInput(f"version: {target} exists already; choose another one, or use force")
+    val_file = _validation_file(run, val, limit)
+    with tempfile.TemporaryDirectory() as folder:
+        finished = _build(run, card, val_file, Path(folder))
+        _install(finished, target)
+    return target
+
+
+def _build(run: Run, card: ModelCard, val: CocoFile | None, models_dir: Path) -> Path:
+    """Writes and checks the bundle in a models folder of its own."""
+    network = with_decoder(run.network(), run.config)
+    model = to_onnx(network)
+    keras_network = KerasSession(network, card)
+    folder = models_dir / card.name / str(card.version)
+    folder.mkdir(parents=True)
+    write_bundle(folder, model, card)
+    exported = _load(models_dir, card)
+    check_parity(keras_network, exported, _pictures(run, val))
+    if val is not None:
+        metrics = _measured(keras_network, exported, val)
+        # The graph stays what was measured; only the card inside the file changes.
+        write_bundle(folder, model, card.model_copy(update={"metrics": metrics}))
+        _load(models_dir, card)
+    return folder
+
+
+def _load(models_dir: Path, card: ModelCard) -> Session:
+    """Opens a bundle as the service does."""
+    reference = f"{card.name}/{card.version}"
+    return load_bundle(models_dir, reference, device="cpu", threads=available_cores())
+
+
+def _install(finished: Path, target: Path) -> None:
+    """Moves a bundle to its place in one step, so that no reader sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as scratch:
+        fresh = Path(scratch) / "new"
+        shutil.copytree(finished, fresh)
+        if target.exists():
+            target.rename(Path(scratch) / "old")
+        fresh.rename(target)
+
+
+def _sources(run: Run, licences: Mapping[str, str]) -> tuple[DataSource, ...]:
+    sets = run.config.data.train
+    unknown = sorted(set(licences) - {data_name(data) for data in sets})
+    if unknown:
+        names = ", ".join(data_name(data) for data in sets) or "none"
+        raise InvalidInput(
+            f"licences: {unknown[0]!r} is no training set of the run; it has {names}"
+        )
+    return tuple(
+        data_source(data, len(make_samples(read_coco(data), run.config, run.skeleton)), licences)
+        for data in sets
+    )
+
+
+def _validation_file(run: Run, val: DataSet | None, limit: int | None) -> CocoFile | None:
+    sets: Sequence[DataSet] = run.config.data.val if val is None else (val,)
+    if not sets:
+        return None
+    coco = read_coco(sets[0])
+    if limit is None:
+        return coco
+    images = coco.document["images"][:limit]
+    known = {image["id"] for image in images}
+    return dataclasses.replace(
+        coco,
+        document={
+            **coco.document,
+            "images": images,
+            "annotations": [
+                annotation
+                for annotation in coco.document["annotations"]
+                if annotation["image_id"] in known
+            ],
+        },
+    )
+
+
+def _pictures(run: Run, val: CocoFile | None) -> Pixels:
+    """What to compare the networks on: inputs from all over the validation set, or noise."""
+    size = Size(run.config.input.height, run.config.input.width)
+    if val is None:
+        return synthetic_pictures(size, _PARITY_PICTURES)
+    samples = make_samples(val, run.config, run.skeleton)
+    if not len(samples):
+        raise InvalidData(f"val: {val.path} has nothing in it to measure on")
+    rng = np.random.default_rng(0)
+    chosen = np.linspace(0, len(samples) - 1, min(_PARITY_PICTURES, len(samples))).astype(int)
+    return np.stack([samples.sample(index, rng, None)[0] for index in chosen.tolist()])
+
+
+def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str, float]:
+    """The figures of the exported network, after a look at its distance from Keras."""
+    expected, evaluation = _evaluate(reference, val), _evaluate(exported, val)
+    before, after = expected.metrics["AP"], evaluation.metrics["AP"]
+    if not abs(after - before) <= MAX_AP_DIFFERENCE:
+        raise InvalidBundle(
+            f"exported network reaches AP {after:.4f}, Keras {before:.4f}; "
+            f"allowed is a difference of {MAX_AP_DIFFERENCE}"
+        )
+    set_name = data_name(DataSet(annotations=val.path, images=val.images))
+    boxes = "boxes" if exported.card.task == "detection" else "gt-boxes"
+    figures = {
+        # -1 is COCO's word for a size that nobody has.
+        f"{set_name}/{boxes}/{figure}": round(value, 4)
+        for figure, value in evaluation.metrics.items()
+        if value >= 0
+    }
+    counts = {"pictures": evaluation.pictures, "people": evaluation.people}
+    return figures | {f"{set_name}/{what}": float(count) for what, count in counts.items()}
+
+
+def _evaluate(session: Session, val: CocoFile) -> Evaluation:
+    measure = evaluate_detector if session.card.task == "detection" else evaluate_keypoints
+    return measure(session, val)

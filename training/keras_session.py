@@ -1,0 +1,74 @@
+"""A Keras network that answers like an exported file, so that the same code measures both."""
+
+from typing import cast
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from service.inference.card import ModelCard, Skeleton
+from service.inference.errors import InvalidInput
+from training.config import TrainConfig
+
+
+class KerasSession:
+    """Implements `service.inference.session.Session`; not for several threads at once.
+
+    Args:
+        model: with its decoder: uint8 `[N, H, W, 3]` → dict of outputs as in the bundle's contract.
+        card: what the exported file would say.
+        batch_size: at most so many pictures per step.
+    """
+
+    def __init__(self, model: keras.Model, card: ModelCard, *, batch_size: int = 32) -> None:
+        # XLA on the CPU is many times slower, and compiles again for every batch size.
+        model.jit_compile = keras.backend.backend() != "tensorflow"
+        self._model = model
+        self._card = card
+        self._batch_size = batch_size
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    @property
+    def provider(self) -> str:
+        return f"Keras ({keras.backend.backend()})"
+
+    def run(self, image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+        """The network's outputs for uint8 RGB `[N, H, W, 3]`.
+
+        Raises:
+            InvalidInput: the array is not of the network's size, or empty.
+        """
+        size = self._card.input
+        if image.ndim != 4 or image.shape[1:] != (size.height, size.width, 3) or not len(image):
+            raise InvalidInput(
+                f"image has shape {list(image.shape)}, expected [N, {size.height}, {size.width}, 3]"
+            )
+        batches = [
+            self._predict(image[start : start + self._batch_size])
+            for start in range(0, len(image), self._batch_size)
+        ]
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _predict(self, image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+        outputs = cast("dict[str, npt.ArrayLike]", self._model.predict_on_batch(image))
+        return {name: np.asarray(value, np.float32) for name, value in outputs.items()}
+
+
+def provisional_card(config: TrainConfig, skeleton: Skeleton | None) -> ModelCard:
+    """The card of a network that is not exported yet: what it takes and answers, no metrics."""
+    pose = config.task == "keypoints"
+    return ModelCard(
+        name=config.model_name,
+        version=config.model_version,
+        task=config.task,
+        input=config.input,
+        crop_padding=config.crop_padding if pose else None,
+        skeleton=skeleton if pose else None,
+        recipe=config.recipe,
+        config={},
+        data=(),
+        metrics={},
+    )

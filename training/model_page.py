@@ -1,0 +1,159 @@
+"""The page about a model for people to read, written from its card alone."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from service.inference.card import ModelCard
+from training.recipes import recipes
+
+_GROUPS = ("AP", "AR")
+
+
+def model_page(card: ModelCard) -> str:
+    """Markdown: what the model is, takes and answers, how it was made and measured, its limits."""
+    sections = {
+        f"{card.name} {card.version}": _summary(card),
+        "Input and output": _interface(card),
+        "Use": _use(card),
+        "Training": _training(card),
+        "Data": _data(card),
+        "Metrics": _metrics(card),
+        "Limits": _limits(card),
+    }
+    first, *others = sections.items()
+    parts = [f"# {first[0]}\n\n{first[1]}", *(f"## {title}\n\n{text}" for title, text in others)]
+    return "\n\n".join(parts) + "\n"
+
+
+def training_command(card: ModelCard) -> str:
+    """The command that the recipe and configuration amount to; paths stand without folders."""
+    words = ["python", "-m", "training", "train", "--recipe", card.recipe]
+    for kind in ("train", "val"):
+        for data in _sets(card, kind):
+            weight = f":{data['weight']:g}" if data["weight"] != 1 else ""
+            words += [f"--data.{kind}", f"{data['annotations']}:{data['images']}{weight}"]
+    words += _changed_flags(card)
+    return " ".join(shlex.quote(word) for word in [*words, "--output", f"runs/{card.name}"])
+
+
+def _summary(card: ModelCard) -> str:
+    size = f"{card.input.width}x{card.input.height}"
+    if card.skeleton is None:
+        return f"Finds the people in a picture, which it sees at {size} pixels, as boxes."
+    count = len(card.skeleton.names)
+    return f"Finds the {count} joints of one person in a crop of {size} pixels."
+
+
+def _interface(card: ModelCard) -> str:
+    height, width = card.input.height, card.input.width
+    lines = [
+        f"- `image`: uint8 RGB `[N, {height}, {width}, 3]`, values 0..255; "
+        + ("crops around one person each." if card.skeleton else "whole pictures, letterboxed.")
+    ]
+    if card.skeleton is None:
+        lines += [
+            "- `boxes`: float32 `[N, P, 4]`, x0 y0 x1 y1 in pixels of the input, best first.",
+            "- `scores`: float32 `[N, P]` in 0..1; 0 in slots that are not needed. No further "
+            "suppression is necessary.",
+        ]
+    else:
+        count = len(card.skeleton.names)
+        lines += [
+            f"- `keypoints`: float32 `[N, {count}, 3]`, x and y in pixels of the crop (the centre "
+            "of the first pixel is 0.5, 0.5) and a score in 0..1.",
+            f"- Crop: the person's box, widened to {width}:{height} and enlarged "
+            f"{card.crop_padding:g} times.",
+            f"- Joints, in this order: {', '.join(card.skeleton.names)}.",
+        ]
+    return "\n".join(lines)
+
+
+def _use(card: ModelCard) -> str:
+    role = "detector" if card.skeleton is None else "keypoints"
+    return (
+        f"Put the folder into `models/{card.name}/{card.version}/`, name it in "
+        f'`models/pipelines.toml` (`{role} = "{card.name}/{card.version}"`) and run '
+        "`python -m service predict photo.jpg`. Normalisation and decoding are in `model.onnx`."
+    )
+
+
+def _training(card: ModelCard) -> str:
+    return (
+        f"Recipe `{card.recipe}`; the whole configuration is in `card.json`. Paths are shown "
+        f"without their folders.\n\n```sh\n{training_command(card)}\n```"
+    )
+
+
+def _data(card: ModelCard) -> str:
+    if not card.data:
+        return "Not recorded."
+    unit = "pictures" if card.skeleton is None else "people"
+    rows = [f"| {data.name} | {data.samples} | {data.licence} |" for data in card.data]
+    return "\n".join([f"| training set | {unit} | licence |", "|---|---|---|", *rows])
+
+
+def _metrics(card: ModelCard) -> str:
+    if not card.metrics:
+        return "Not measured: the network was exported without a validation set."
+    rows = [f"| {name} | {_number(name, value)} |" for name, value in card.metrics.items()]
+    return "\n".join(["Measured on this file:", "", "| metric | value |", "|---|---|", *rows])
+
+
+def _limits(card: ModelCard) -> str:
+    if card.skeleton is None:
+        slots = _mapping(card.config.get("codec")).get("slots")
+        return (
+            f"- At most {slots} people per picture.\n"
+            "- A person who is a few pixels high in the input is not found.\n"
+            "- Scores rank the boxes; they are no calibrated probabilities."
+        )
+    return (
+        "- It needs a box around each person, and answers for one person per crop, even where "
+        "nobody is.\n"
+        "- Every joint gets a position; the score tells whether it was seen.\n"
+        "- Scores are no calibrated probabilities."
+    )
+
+
+def _number(name: str, value: float) -> str:
+    is_figure = name.rpartition("/")[2].startswith(_GROUPS)
+    return f"{value:.3f}" if is_figure else f"{value:g}"
+
+
+def _sets(card: ModelCard, kind: str) -> list[Mapping[str, JsonValue]]:
+    entries = _mapping(card.config.get("data")).get(kind)
+    return [_mapping(entry) for entry in entries] if isinstance(entries, list) else []
+
+
+def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
+
+
+def _changed_flags(card: ModelCard) -> Iterator[str]:
+    """Flags for what differs from the recipe; none if the recipe is not known here."""
+    known = recipes()
+    if card.recipe not in known:
+        return
+    start = dict(_leaves(known[card.recipe]().model_dump(mode="json")))
+    for name, value in _leaves(card.config):
+        is_set_elsewhere = name.partition(".")[0] in ("recipe", "data")
+        if is_set_elsewhere or value is None or start.get(name) == value:
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        else:
+            yield f"--{flag}"
+            yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _leaves(fields: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Nested fields as `a.b` and their values; a list counts as one value."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

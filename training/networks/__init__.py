@@ -1,0 +1,1 @@
+"""Network graphs: backbone, neck, head, each a functional Keras graph."""
