@@ -12,12 +12,11 @@ RUN python -m venv --without-pip /venv \
         -r /requirements/training.txt
 
 FROM ${BASE_IMAGE}
-# HOME: Keras and Matplotlib keep settings there, whoever the user is.
+# HOME: Keras keeps settings there, whoever the user is.
 ENV PATH=/venv/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
-    MPLBACKEND=Agg \
     ORT_DISABLE_TELEMETRY=1 \
     TF_CPP_MIN_LOG_LEVEL=1
 COPY --from=builder /venv /venv

@@ -15,7 +15,7 @@ from training.config import DataSet, TrainConfig
 from training.keras_session import provisional_card
 from training.model_page import model_page
 
-_UNKNOWN_LICENCE = "see README"
+_UNKNOWN_LICENCE = "not stated"
 _BACKBONE_WORDS = ("imagenet", "none")
 _onnx_helper = cast("Any", onnx.helper)
 

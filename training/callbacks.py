@@ -1,7 +1,7 @@
 """What happens between epochs: validation, checkpoints, progress."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 import keras
@@ -15,7 +15,7 @@ PRIMARY_METRIC = "val_AP"
 
 
 @contextmanager
-def averaged_weights(model: keras.Model) -> Iterator[None]:
+def averaged_weights(model: keras.Model) -> Generator[None]:
     """Within it, the model holds the optimizer's moving averages of its weights."""
     if not model.optimizer.use_ema:
         yield
@@ -50,7 +50,7 @@ class Validate(keras.callbacks.Callback):
         if not last and (epoch + 1) % self._run.config.evaluate_every:
             return
         with averaged_weights(self.model):
-            metrics = self._measure(self.model) if self._measure else {}
+            metrics = dict(self._measure(self.model)) if self._measure else {}
             if logs is not None:
                 logs.update({f"val_{name}": value for name, value in metrics.items()})
             score = metrics.get("AP", float(epoch))

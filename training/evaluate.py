@@ -6,7 +6,7 @@ the service's too: the mean score of the joints, times the detector's score wher
 the box. (Others leave joints below 0.2 out of the mean; what is served would then be another.)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from training.data.coco import CocoFile, read_coco
 from training.data.pictures import read_picture
 from training.evaluation import GROUND_TRUTH, Evaluation, print_evaluation
 from training.flip_test import FlipTest
-from training.metrics import box_metrics, keypoint_metrics
+from training.metrics import box_metrics, is_measured_box, keypoint_metrics
 from training.open_model import open_model
 
 # COCO counts the best 20 people of a picture; the order may still change after the keypoints.
@@ -54,7 +54,7 @@ def evaluate_keypoints(
             persons = estimator.persons(part.candidates, rows, part.affines)
             results += coco_results(persons, part.image_id)
     metrics = keypoint_metrics(data.document, results, data.skeleton.sigmas)
-    return _evaluation(session, data, GROUND_TRUTH, metrics, flip_test=flip_test)
+    return _evaluation(session, data, GROUND_TRUTH, metrics, _is_labelled, flip_test=flip_test)
 
 
 def evaluate_pipeline(estimator: PoseEstimator, data: CocoFile) -> Evaluation:
@@ -73,7 +73,7 @@ def evaluate_pipeline(estimator: PoseEstimator, data: CocoFile) -> Evaluation:
     metrics = keypoint_metrics(data.document, results, data.skeleton.sigmas)
     flip_test = isinstance(estimator.keypoints, FlipTest)
     boxes = _title(estimator.detector)
-    return _evaluation(estimator.keypoints, data, boxes, metrics, flip_test=flip_test)
+    return _evaluation(estimator.keypoints, data, boxes, metrics, _is_labelled, flip_test=flip_test)
 
 
 def evaluate_detector(
@@ -98,7 +98,11 @@ def evaluate_detector(
         for score, box in estimator.detect(image)
     ]
     metrics = box_metrics(data.document, results, min_height_px=min_height_px)
-    return _evaluation(session, data, _title(session), metrics, flip_test=False)
+
+    def is_measured(annotation: Mapping[str, Any]) -> bool:
+        return is_measured_box(annotation, min_height_px)
+
+    return _evaluation(session, data, _title(session), metrics, is_measured)
 
 
 def run_evaluate(
@@ -218,10 +222,14 @@ def _check_detector(session: Session) -> None:
 
 
 def _evaluation(
-    session: Session, data: CocoFile, boxes: str, metrics: dict[str, float], *, flip_test: bool
+    session: Session,
+    data: CocoFile,
+    boxes: str,
+    metrics: dict[str, float],
+    is_measured: Callable[[Mapping[str, Any]], bool],
+    *,
+    flip_test: bool = False,
 ) -> Evaluation:
-    annotations = data.document["annotations"]
-    counted = annotations if session.card.task == "detection" else filter(_is_labelled, annotations)
     return Evaluation(
         model=_title(session),
         provider=session.provider,
@@ -229,7 +237,7 @@ def _evaluation(
         boxes=boxes,
         flip_test=flip_test,
         pictures=len(data.document["images"]),
-        people=len(list(counted)),
+        people=sum(map(is_measured, data.document["annotations"])),
         metrics=metrics,
     )
 

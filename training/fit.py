@@ -14,10 +14,10 @@ from training.data.batches import Samples, TrainingBatches
 from training.data.coco import CocoFile, common_skeleton, people, pictures, read_coco
 from training.data.detection import DetectionSamples
 from training.data.keypoints import KeypointSamples
-from training.validation import evaluate_network
 from training.networks.build import build_network
 from training.run import Run, create_run, open_run
 from training.schedule import FlatCosine
+from training.validation import evaluate_network
 
 
 def train(config: TrainConfig, output: Path) -> Run:
@@ -106,12 +106,13 @@ def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> No
     def measure(network: keras.Model) -> Mapping[str, float]:
         return evaluate_network(network, config, run.skeleton, val_files)
 
+    log = keras.callbacks.CSVLogger(str(run.folder / "log.csv"), append=True)
     validate = Validate(run, measure if val_files else None, best)
     callbacks = [
         keras.callbacks.TerminateOnNaN(raise_error=True),
         validate,
         SaveCheckpoint(run, validate),
-        keras.callbacks.CSVLogger(str(run.folder / "log.csv"), append=True),
+        log,
         Progress(config, run.epochs_done()),
     ]
     if keras.backend.backend() == "tensorflow":
@@ -132,3 +133,6 @@ def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> No
             f"kept. Lower optimizer.learning_rate ({config.optimizer.learning_rate}) or check the "
             "labels with check-data"
         ) from error
+    finally:
+        # Keras closes it only at a regular end.
+        log.on_train_end()

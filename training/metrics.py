@@ -86,6 +86,11 @@ def box_metrics(
     return dict(zip(BOX_FIGURES, stats, strict=True))
 
 
+def is_measured_box(annotation: Mapping[str, Any], min_height_px: float = 0.0) -> bool:
+    """Whether `box_metrics` expects a detector to find this annotation."""
+    return annotation["bbox"][3] >= min_height_px and not _is_region(annotation)
+
+
 def _measure(
     truth: Mapping[str, Any],
     expected: list[dict[str, Any]],
@@ -158,9 +163,15 @@ def _box_truth(annotation: Mapping[str, Any], min_height_px: float) -> dict[str,
     truth = _truth(annotation)
     if annotation["bbox"][3] < min_height_px:
         truth["area"] = _OUTSIDE_EVERY_SIZE
-    if annotation.get("source") == "teacher" and not annotation.get("num_keypoints", 0):
+    if _is_region(annotation):
         truth["iscrowd"] = 1
     return truth
+
+
+def _is_region(annotation: Mapping[str, Any]) -> bool:
+    """Whether it marks where people are without being a label of one."""
+    of_teacher = annotation.get("source") == "teacher" and not annotation.get("num_keypoints", 0)
+    return of_teacher or bool(annotation.get("iscrowd", 0))
 
 
 def _box_result(result: Mapping[str, Any], min_height_px: float) -> dict[str, Any]:

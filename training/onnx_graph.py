@@ -39,7 +39,8 @@ def to_onnx(network: keras.Model) -> onnx.ModelProto:
     try:
         _onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise InvalidBundle(f"network {network.name} cannot be written as ONNX: {error}") from error
+        reason = str(error).splitlines()[0]
+        raise InvalidBundle(f"{network.name} cannot be written as ONNX: {reason}") from error
     return model
 
 

@@ -67,13 +67,14 @@ def compare(expected: Answer, actual: Answer) -> Difference:
 
 
 def synthetic_pictures(size: Size, count: int) -> Pixels:
-    """Always the same soft, coloured noise, uint8 `[count, H, W, 3]`."""
+    """Always the same coloured blobs with grain, uint8 `[count, H, W, 3]`.
+
+    Without the grain, even areas would hold many maxima that differ by rounding alone.
+    """
     rng = np.random.default_rng(0)
-    coarse = (rng.integers(0, 256, (4 + 2 * index, 4 + 2 * index, 3)) for index in range(count))
-    target = (size.width, size.height)
-    return np.stack([cv2.resize(noise.astype(np.float32), target) for noise in coarse]).astype(
-        np.uint8
-    )
+    coarse = (rng.uniform(0, 200, (4 + index, 4 + index, 3)) for index in range(count))
+    blobs = np.stack([cv2.resize(colours, (size.width, size.height)) for colours in coarse])
+    return (blobs + rng.uniform(0, 55, blobs.shape)).astype(np.uint8)
 
 
 def _run(session: Session, pictures: Pixels, batch: int) -> Answer:

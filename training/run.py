@@ -72,7 +72,7 @@ class Run:
         state = {
             f"{i:05d}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)
         }
-        np.savez(draft / "state.npz", best=best, **state)
+        np.savez(draft / "state.npz", allow_pickle=False, best=best, **state)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
         for old in self.checkpoints.glob("[0-9]*"):

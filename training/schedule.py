@@ -1,5 +1,7 @@
 """The learning rate over a run."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -15,7 +17,7 @@ class FlatCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, peak: float, steps: int, warmup: int, flat: int, final: float) -> None:
         self.peak, self.steps, self.warmup, self.flat, self.final = peak, steps, warmup, flat, final
 
-    def __call__(self, step: object) -> object:
+    def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         rise = (step + 1) / max(self.warmup, 1)
         fall = ops.clip((step - self.flat) / max(self.steps - self.flat, 1), 0.0, 1.0)

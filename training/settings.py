@@ -43,7 +43,7 @@ def parse_config(
 
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], **_: Any
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             flags = CliSettingsSource[Any](
                 settings_cls,

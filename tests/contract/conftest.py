@@ -1,6 +1,5 @@
 """Small networks with random weights, exported once as a models folder, and the same in Keras."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import skimage.data
 
 from service.inference.estimator import PoseEstimator
+from service.inference.repository import load_pipeline
 from service.inference.types import Image
 from training.config import TrainConfig
 from training.export import export_run
@@ -23,42 +23,54 @@ from training.skeletons import COCO
 
 @dataclass(frozen=True)
 class Exported:
-    """A models folder of two bundles, and a pipeline of the same two networks in Keras."""
+    """The ONNX file of a bundle and the network that it was written from."""
 
-    models_dir: Path
-    keypoints: Path
-    detector: Path
-    keras: PoseEstimator
+    path: Path
+    keras: KerasSession
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
-    folder = tmp_path_factory.mktemp("contract")
-    models_dir = folder / "models"
-    runs = {
-        name: _random_run(folder / name, recipe(name))
-        for name in ("mobilenetv2-heatmap-debug", "person-detector-debug")
-    }
-    pose, detector = (export_run(run.folder, models_dir, version=1) for run in runs.values())
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contract") / "models"
+
+
+@pytest.fixture(scope="session")
+def pose(models_dir: Path) -> Exported:
+    return _export("mobilenetv2-heatmap-debug", models_dir)
+
+
+@pytest.fixture(scope="session")
+def detector(models_dir: Path) -> Exported:
+    return _export("person-detector-debug", models_dir)
+
+
+@pytest.fixture(scope="session")
+def pipelines(models_dir: Path, pose: Exported, detector: Exported) -> tuple[PoseEstimator, ...]:
+    """What the service loads, and the same two networks in Keras."""
+    detector_card, pose_card = detector.keras.card, pose.keras.card
     (models_dir / "pipelines.toml").write_text(
         "[default]\n"
-        f'detector = "{detector.parent.name}/1"\n'
-        f'keypoints = "{pose.parent.name}/1"\n'
+        f'detector = "{detector_card.name}/{detector_card.version}"\n'
+        f'keypoints = "{pose_card.name}/{pose_card.version}"\n'
         "min_person_score = 0.0\n"
     )
-    keras_pose, keras_detector = (_session(run) for run in runs.values())
-    yield Exported(
-        models_dir,
-        pose / "model.onnx",
-        detector / "model.onnx",
-        PoseEstimator("keras", keras_detector, keras_pose, 0.0),
+    return (
+        load_pipeline(models_dir, "default", device="cpu", threads=1),
+        PoseEstimator("keras", detector.keras, pose.keras, 0.0),
     )
-    keras.backend.clear_session()
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> Image:
     return Image(np.ascontiguousarray(skimage.data.astronaut()))
+
+
+def _export(recipe_name: str, models_dir: Path) -> Exported:
+    run = _random_run(models_dir.parent / recipe_name, recipe(recipe_name))
+    folder = export_run(run.folder, models_dir)
+    network = with_decoder(run.network(), run.config)
+    card = provisional_card(run.config, run.skeleton)
+    return Exported(folder / "model.onnx", KerasSession(network, card))
 
 
 def _random_run(folder: Path, config: TrainConfig) -> Run:
@@ -93,8 +105,3 @@ def _aim(network: keras.Model, heats: int, rng: np.random.Generator) -> None:
     kernel[0, 0, :, :heats] = readout
     bias[:heats] = -centre @ readout - 4
     network.get_layer("logits").set_weights([kernel, bias])
-
-
-def _session(run: Run) -> KerasSession:
-    network = with_decoder(run.network(), run.config)
-    return KerasSession(network, provisional_card(run.config, run.skeleton))

@@ -47,6 +47,11 @@ class Server:
         _, stderr = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, stderr
 
+    def kill(self) -> None:
+        self.client.close()
+        self.process.kill()
+        self.process.communicate()
+
 
 Launch = Callable[..., Server]
 
@@ -67,27 +72,21 @@ def launch(models_dir: Path) -> Iterator[Launch]:
     servers: list[Server] = []
 
     def start(*command: str, **settings: object) -> Server:
-        port = free_port()
-        variables = {"port": port, "models_dir": models_dir, "device": "cpu", **settings}
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("POSE_")},
-            **{f"POSE_{name.upper()}": str(value) for name, value in variables.items()},
-        }
-        process = subprocess.Popen(
-            [sys.executable, *(command or ("-m", "service", "serve"))],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        servers.append(Server(process, port))
+        servers.append(start_server(*command, **{"models_dir": models_dir, **settings}))
         return servers[-1]
 
     yield start
     for server in servers:
-        server.client.close()
-        server.process.kill()
-        server.process.communicate()
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that many tests share."""
+    models_dir = Bundles().write_models(tmp_path_factory.mktemp("shared") / "models")
+    server = start_server(models_dir=models_dir, max_upload_bytes=100_000)
+    yield server.wait_until_ready()
+    server.kill()
 
 
 @pytest.fixture
@@ -96,6 +95,24 @@ def picture() -> bytes:
     pixels = np.zeros((480, 640, 3), np.uint8)
     pixels[190:210, 270:290] = 255
     return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def start_server(*command: str, **settings: object) -> Server:
+    """Starts a process with settings in its environment."""
+    port = free_port()
+    variables = {"port": port, "device": "cpu", **settings}
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("POSE_")},
+        **{f"POSE_{name.upper()}": str(value) for name, value in variables.items()},
+    }
+    process = subprocess.Popen(
+        [sys.executable, *(command or ("-m", "service", "serve"))],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Server(process, port)
 
 
 def free_port() -> int:

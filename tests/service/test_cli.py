@@ -6,7 +6,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
+
 from service.cli import main
+from service.inference.card import Skeleton
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +19,7 @@ def restore_logging():
     root.handlers, root.level = before, level
 
 
-@pytest.fixture
-def environment(monkeypatch, models_dir):
+def use_models(monkeypatch, models_dir) -> None:
     monkeypatch.setenv("POSE_MODELS_DIR", str(models_dir))
     monkeypatch.setenv("POSE_DEVICE", "cpu")
 
@@ -33,7 +34,9 @@ def photo(tmp_path):
 
 
 @pytest.fixture
-def predict(environment, capsys):
+def predict(monkeypatch, models_dir, capsys):
+    use_models(monkeypatch, models_dir)
+
     def run(*arguments: object) -> tuple[int, str, str]:
         code = main(["predict", *map(str, arguments)])
         captured = capsys.readouterr()
@@ -94,9 +97,82 @@ def test_unknown_flag_is_refused(capsys):
     assert "--colour" in capsys.readouterr().err
 
 
-def test_missing_models_stop_serving_with_one_sentence(tmp_path, capsys):
-    assert main(["serve", "--models-dir", str(tmp_path), "--port", "1"]) != 0
-    assert "Traceback" not in capsys.readouterr().err
+@pytest.fixture
+def serve(monkeypatch, models_dir, capsys):
+    """Serves until the start fails."""
+    use_models(monkeypatch, models_dir)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = main(["serve", "--port", "1", "--log-level", "error", *arguments])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def use_network(models_dir, old: str, new: str) -> None:
+    pipelines = models_dir / "pipelines.toml"
+    pipelines.write_text(pipelines.read_text().replace(old, new))
+
+
+def assert_one_sentence(outcome: tuple[int, str], *words: str) -> None:
+    code, err = outcome
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1, err
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize("missing", ["pipelines.toml", "test-keypoints/1/model.onnx"])
+def test_missing_file_stops_the_start(serve, models_dir, missing):
+    (models_dir / missing).unlink()
+
+    assert_one_sentence(serve(), missing)
+
+
+def test_unknown_pipeline_stops_the_start(serve):
+    assert_one_sentence(serve("--pipeline", "nowhere"), "nowhere")
+
+
+def test_corrupt_file_stops_the_start(serve, models_dir):
+    path = models_dir / "test-detector" / "1" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-50])
+
+    assert_one_sentence(serve(), "test-detector")
+
+
+def test_bundle_with_wrong_output_shape_stops_the_start(serve, models_dir, bundles):
+    skeleton = bundles.skeleton
+    names, sigmas = skeleton.names[:5], skeleton.sigmas[:5]
+    small = Skeleton(names=names, sigmas=sigmas, edges=(), flip_pairs=())
+    model = bundles.keypoints_model(bundles.keypoints_card(skeleton=small))
+    bundles.write(models_dir, bundles.keypoints_card(version=2), model)
+    use_network(models_dir, "test-keypoints/1", "test-keypoints/2")
+
+    assert_one_sentence(serve(), "test-keypoints/2", "17")
+
+
+def test_invalid_card_stops_the_start_and_its_field_is_named(serve, models_dir, bundles):
+    card = bundles.keypoints_card(version=2)
+    text = card.model_copy(update={"crop_padding": 9.0}).model_dump_json()
+    bundles.write_raw(models_dir, card, text, bundles.keypoints_model(card))
+    use_network(models_dir, "test-keypoints/1", "test-keypoints/2")
+
+    assert_one_sentence(serve(), "test-keypoints/2", "crop_padding")
+
+
+def test_device_that_does_not_work_stops_the_start(serve):
+    assert_one_sentence(serve("--device", "cuda"), "cuda")
+
+
+def test_bug_while_loading_is_not_swallowed(serve, monkeypatch):
+    def load(*_arguments, **_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("service.cli.load_pipeline", load)
+
+    with pytest.raises(ZeroDivisionError):
+        serve()
 
 
 def test_picture_is_answered_as_one_document(predict, photo):

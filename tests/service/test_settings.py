@@ -46,9 +46,7 @@ def test_settings_cannot_be_changed_later():
 
 
 def test_every_setting_is_described():
-    undescribed = [
-        name for name, field in Settings.model_fields.items() if not field.description
-    ]
+    undescribed = [name for name, field in Settings.model_fields.items() if not field.description]
 
     assert undescribed == []
 

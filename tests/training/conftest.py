@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -34,20 +35,28 @@ def stick_people(tmp_path: Path) -> StickPeople:
     The same arguments give the same pictures: 224x160 PNGs with one to three people side by side.
     About one joint in ten is labelled as hidden and one in twenty is not labelled.
     """
+    return partial(_stick_people, tmp_path)
 
-    def make(name: str = "train", *, pictures: int = 6, seed: int = 0) -> DataSet:
-        rng = np.random.default_rng(seed)
-        folder = tmp_path / name
-        folder.mkdir()
-        document = {"images": [], "annotations": [], "categories": [_category()]}
-        for number in range(1, pictures + 1):
-            _add_picture(document, folder, number, rng)
-        annotations = tmp_path / "annotations" / f"person_keypoints_{name}.json"
-        annotations.parent.mkdir(exist_ok=True)
-        annotations.write_text(json.dumps(document))
-        return DataSet(annotations=annotations, images=folder)
 
-    return make
+@pytest.fixture(scope="session")
+def stick_people_for_all(tmp_path_factory: pytest.TempPathFactory) -> StickPeople:
+    """The same for fixtures that outlive a test; do not change what it writes."""
+    return partial(_stick_people, tmp_path_factory.mktemp("stick_people"))
+
+
+def _stick_people(
+    parent: Path, name: str = "train", *, pictures: int = 6, seed: int = 0
+) -> DataSet:
+    rng = np.random.default_rng(seed)
+    folder = parent / name
+    folder.mkdir()
+    document = {"images": [], "annotations": [], "categories": [_category()]}
+    for number in range(1, pictures + 1):
+        _add_picture(document, folder, number, rng)
+    annotations = parent / "annotations" / f"person_keypoints_{name}.json"
+    annotations.parent.mkdir(exist_ok=True)
+    annotations.write_text(json.dumps(document))
+    return DataSet(annotations=annotations, images=folder)
 
 
 def _add_picture(document: dict, folder: Path, number: int, rng: np.random.Generator) -> None:

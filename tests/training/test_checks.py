@@ -6,8 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from training.config import DataSet
 from training.data.checks import check_data, run_check_data
@@ -382,46 +380,3 @@ def test_report_tells_errors_by_words_and_exit_code(
     assert findings[0]["severity"] == "error"
     assert findings[0]["message"] == "a picture is missing"
     assert findings[0]["count"] == 1
-
-
-FIELDS = (
-    "id", "image_id", "file_name", "width", "height", "bbox", "area", "keypoints",
-    "num_keypoints", "iscrowd", "category_id", "skeleton", "flip_pairs", "sigmas",
-)  # fmt: skip
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from(["", "001.png", "left_eye", "\0", "../x", 1, 2, 10**400]),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
-    ),
-    max_leaves=12,
-)
-
-
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    section=st.sampled_from(["images", "annotations", "categories"]),
-    field=st.none() | st.sampled_from(FIELDS),
-    value=VALUES,
-)
-def test_broken_content_never_raises(
-    data: DataSet, section: str, field: str | None, value: object
-) -> None:
-    good = data.annotations.read_text()
-
-    def change(document: Document) -> None:
-        if field:
-            document[section][0][field] = value
-        else:
-            document[section] = value
-
-    try:
-        rewrite(data, change)
-        assert check_data(data)
-    finally:
-        data.annotations.write_text(good)

@@ -223,6 +223,15 @@ def test_detector_may_be_measured_on_tall_people_only(coco: CocoFile) -> None:
     assert nobody.metrics["AP"] == -1
     one = evaluate_detector(box_oracle(coco), coco, min_height_px=tallest)
     assert one.metrics["AP"] == pytest.approx(1)
+    assert (nobody.people, one.people) == (0, 1)
+
+
+def test_people_of_a_teacher_are_not_counted_as_missed(coco: CocoFile) -> None:
+    everyone = len(coco.document["annotations"])
+    coco.document["annotations"][0] |= {"source": "teacher", "num_keypoints": 0}
+    evaluation = evaluate_detector(box_oracle(coco), coco)
+    assert evaluation.people == everyone - 1
+    assert evaluation.metrics["AP"] == pytest.approx(1)
 
 
 def test_end_to_end_takes_the_detectors_boxes(coco: CocoFile) -> None:

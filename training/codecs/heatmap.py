@@ -4,6 +4,7 @@ The label travels as coordinates and the loss draws the Gaussians, so that a sam
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,7 +12,7 @@ from keras import ops
 from service.inference.types import Floats
 from training.config import HeatmapCodec
 
-Tensor = object
+Tensor = Any
 
 
 def encode(points: Floats, labelled: Floats, codec: HeatmapCodec) -> Floats:
@@ -23,6 +24,7 @@ def encode(points: Floats, labelled: Floats, codec: HeatmapCodec) -> Floats:
     Args:
         points: `[K, 2]` in crop pixels.
         labelled: `[K]`, 1 where the joint has a label.
+        codec: stride of the heatmaps.
 
     Returns:
         float32 `[K, 3]`: x, y in heatmap pixels, weight.

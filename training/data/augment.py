@@ -42,10 +42,12 @@ def _saturation_matrix(saturation: float) -> np.ndarray:
 
 def occlude(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Covers one random rectangle of up to a ninth of the picture with a flat colour or noise."""
-    height, width = pixels.shape[:2]
+    height: int = pixels.shape[0]
+    width: int = pixels.shape[1]
     box_height = int(rng.uniform(0.1, 0.35) * height)
     box_width = int(rng.uniform(0.1, 0.35) * width)
-    top, left = rng.integers(height - box_height), rng.integers(width - box_width)
+    top = int(rng.integers(height - box_height))
+    left = int(rng.integers(width - box_width))
     covered = pixels.copy()
     target = covered[top : top + box_height, left : left + box_width]
     if rng.random() < 0.5:

@@ -1,10 +1,12 @@
 """Batches of samples in a reproducible order, prepared by threads."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from service.inference.errors import InvalidData
 from service.inference.types import Floats, Pixels
@@ -43,7 +45,6 @@ class TrainingBatches(keras.utils.PyDataset):
         )
         self._config = config
         self._epoch = first_epoch
-        self._orders: dict[int, np.ndarray] = {}
 
     @property
     def num_batches(self) -> int:
@@ -60,16 +61,10 @@ class TrainingBatches(keras.utils.PyDataset):
 
     def _sample(self, position: int) -> tuple[Pixels, Floats]:
         which_pass, place = divmod(position, len(self._pass))
-        which_set, index = self._pass[self._order(which_pass)[place]]
+        row = _order(self._config.seed, which_pass, len(self._pass))[place]
+        which_set, index = int(self._pass[row, 0]), int(self._pass[row, 1])
         rng = np.random.default_rng((self._config.seed, 1, position))
-        return self._sets[which_set].sample(int(index), rng, self._augment())
-
-    def _order(self, which_pass: int) -> np.ndarray:
-        if which_pass not in self._orders:
-            rng = np.random.default_rng((self._config.seed, 0, which_pass))
-            recent = {key: value for key, value in self._orders.items() if key >= which_pass - 1}
-            self._orders = recent | {which_pass: rng.permutation(len(self._pass))}
-        return self._orders[which_pass]
+        return self._sets[which_set].sample(index, rng, self._augment())
 
     def _augment(self) -> AugmentConfig:
         weak_from = (1 - self._config.weak_fraction) * self._config.epochs
@@ -77,7 +72,13 @@ class TrainingBatches(keras.utils.PyDataset):
         return augment.weak() if self._epoch >= weak_from else augment
 
 
-def _repeated(which: int, count: int, weight: float) -> np.ndarray:
+@lru_cache(maxsize=4)
+def _order(seed: int, which_pass: int, count: int) -> npt.NDArray[np.int64]:
+    """A permutation of a pass; the threads of two neighbouring passes share the cache."""
+    return np.random.default_rng((seed, 0, which_pass)).permutation(count)
+
+
+def _repeated(which: int, count: int, weight: float) -> npt.NDArray[np.int64]:
     """Rows (set, sample), each sample about `weight` times; int `[n, 2]`."""
     indices = np.arange(round(count * weight)) % max(count, 1)
     return np.column_stack([np.full(len(indices), which), indices])

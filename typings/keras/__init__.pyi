@@ -1,3 +1,6 @@
 from typing import Any
 
+from keras import callbacks as callbacks
+from keras import utils as utils
+
 def __getattr__(name: str) -> Any: ...

@@ -17,7 +17,7 @@ from service.runtime.runtime import State
 from service.settings import Settings
 
 DOT = (280, 200)
-"""x, y of the white pixels in the `picture`: inside the detector's first box, outside its second."""
+"""x, y of the white pixels in the `picture`: in the detector's first box, not in its second."""
 
 
 @pytest.fixture

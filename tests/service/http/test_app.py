@@ -5,10 +5,10 @@ import threading
 from dataclasses import dataclass, replace
 
 import pytest
-from service.http.app import create_app
-from service.inference.errors import InvalidBundle
 from structlog.testing import capture_logs
 
+from service.http.app import create_app
+from service.inference.errors import InvalidBundle
 from tests.service.http.conftest import connect, until
 
 pytestmark = pytest.mark.anyio

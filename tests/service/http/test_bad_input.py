@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 import pytest
+
 from service.http.app import create_app
 from service.settings import Settings
-
 from tests.service.http.conftest import connect, encode
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,9 @@ def png_of(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims any size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
@@ -144,7 +146,11 @@ async def test_stream_over_the_limit_is_cut_off_while_it_arrives(client, picture
             id="unknown-field",
         ),
         pytest.param(
-            {"files": {"image": bytes(200_001)}}, 413, "image-too-large", ["200001"], id="many-bytes"
+            {"files": {"image": bytes(200_001)}},
+            413,
+            "image-too-large",
+            ["200001"],
+            id="many-bytes",
         ),
         pytest.param(
             {"files": {"image": bytes(400_000)}}, 413, "image-too-large", ["body"], id="long-body"

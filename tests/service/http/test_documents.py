@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from service.http.documents import hide_joints, prediction_document, provider, stages_s
 from service.inference.estimator import PoseEstimator, Prediction
 from service.inference.types import Box, Image, Keypoint, Person

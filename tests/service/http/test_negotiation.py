@@ -1,4 +1,5 @@
 import pytest
+
 from service.http.negotiation import preferred_picture_type
 
 

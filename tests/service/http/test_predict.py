@@ -3,9 +3,9 @@ import json
 import cv2
 import numpy as np
 import pytest
-from service.http.app import create_app
 from skimage.data import astronaut
 
+from service.http.app import create_app
 from tests.service.http.conftest import DOT, connect, encode
 
 pytestmark = pytest.mark.anyio

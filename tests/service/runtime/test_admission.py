@@ -36,9 +36,13 @@ def test_slow_work_lengthens_the_advised_wait():
     for _ in range(100):
         admission.record(10.0)
 
-    with admission.admit(), admission.admit():
-        with pytest.raises(Overloaded) as caught, admission.admit():
-            pass
+    with (
+        admission.admit(),
+        admission.admit(),
+        pytest.raises(Overloaded) as caught,
+        admission.admit(),
+    ):
+        pass
 
     # Two inside, ten seconds each, two at a time.
     assert caught.value.retry_after_s == 10

@@ -1,0 +1,6 @@
+from typing import Any
+
+class PyDataset:
+    def __init__(self, workers: int = ..., max_queue_size: int = ...) -> None: ...
+
+def __getattr__(name: str) -> Any: ...
