@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from training.config import TrainConfig
+from training.data.batches import TrainingBatches
 from training.run import Run
 
 PRIMARY_METRIC = "val_AP"
@@ -28,6 +29,18 @@ def averaged_weights(model: keras.Model) -> Generator[None]:
     finally:
         for variable, value in zip(variables, raw, strict=True):
             variable.assign(value)
+
+
+class StartEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch begins, also in a resumed run."""
+
+    def __init__(self, batches: TrainingBatches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        del logs
+        self._batches.epoch = epoch
 
 
 class Validate(keras.callbacks.Callback):

@@ -7,7 +7,7 @@ import keras
 
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
-from training.callbacks import Progress, SaveCheckpoint, Validate
+from training.callbacks import Progress, SaveCheckpoint, StartEpoch, Validate
 from training.codecs import centernet, heatmap
 from training.config import CenterNetCodec, HeatmapCodec, TrainConfig
 from training.data.batches import Samples, TrainingBatches
@@ -100,7 +100,7 @@ def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> No
         (make_samples(coco, config, run.skeleton), data.weight)
         for coco, data in zip(files, config.data.train, strict=True)
     ]
-    batches = TrainingBatches(sets, config, first_epoch=run.epochs_done())
+    batches = TrainingBatches(sets, config)
     val_files = [read_coco(data) for data in config.data.val]
 
     def measure(network: keras.Model) -> Mapping[str, float]:
@@ -109,6 +109,7 @@ def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> No
     log = keras.callbacks.CSVLogger(str(run.folder / "log.csv"), append=True)
     validate = Validate(run, measure if val_files else None, best)
     callbacks = [
+        StartEpoch(batches),
         keras.callbacks.TerminateOnNaN(raise_error=True),
         validate,
         SaveCheckpoint(run, validate),
@@ -123,6 +124,8 @@ def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> No
             epochs=config.epochs,
             initial_epoch=run.epochs_done(),
             callbacks=callbacks,
+            # The batches have their own order, which a resumed run must meet again.
+            shuffle=False,
             verbose=0,
         )
     except RuntimeError as error:

@@ -28,7 +28,7 @@ def test_a_flag_counts_more_than_the_file_and_the_file_more_than_the_recipe(
     assert config.optimizer.clip_norm == _parse().optimizer.clip_norm
 
 
-def test_data_sets_are_given_as_text_and_repeated(tmp_path: Path) -> None:
+def test_data_sets_are_given_as_text_and_repeated() -> None:
     config = _parse("--data.train", "a.json:pictures:0.5", "--data.train", "b.json:more")
     assert config.data.train == (
         DataSet(annotations=Path("a.json"), images=Path("pictures"), weight=0.5),

@@ -31,11 +31,12 @@ class TrainingBatches(keras.utils.PyDataset):
     Position n of the run decides sample and augmentation alone, whatever thread makes it, so a
     resumed run sees what an uninterrupted one would have seen. A pass over the data takes each set
     `weight` times; epochs cut the endless row of passes into pieces of `epoch_samples`.
+
+    Attributes:
+        epoch: whose batches to give; `StartEpoch` sets it.
     """
 
-    def __init__(
-        self, sets: Sequence[tuple[Samples, float]], config: TrainConfig, first_epoch: int = 0
-    ) -> None:
+    def __init__(self, sets: Sequence[tuple[Samples, float]], config: TrainConfig) -> None:
         super().__init__(workers=config.data.workers, max_queue_size=8)
         if not any(len(samples) for samples, _ in sets):
             raise InvalidData("data.train: no labelled samples in any of the files")
@@ -44,18 +45,15 @@ class TrainingBatches(keras.utils.PyDataset):
             [_repeated(which, len(samples), weight) for which, (samples, weight) in enumerate(sets)]
         )
         self._config = config
-        self._epoch = first_epoch
+        self.epoch = 0
 
     @property
     def num_batches(self) -> int:
         return self._config.steps_per_epoch
 
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-
     def __getitem__(self, index: int) -> tuple[Pixels, Floats]:
         size = self._config.batch_size
-        start = (self._epoch * self.num_batches + index) * size
+        start = (self.epoch * self.num_batches + index) * size
         rows = [self._sample(position) for position in range(start, start + size)]
         return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
 
@@ -69,7 +67,7 @@ class TrainingBatches(keras.utils.PyDataset):
     def _augment(self) -> AugmentConfig:
         weak_from = (1 - self._config.weak_fraction) * self._config.epochs
         augment = self._config.augment
-        return augment.weak() if self._epoch >= weak_from else augment
+        return augment.weak() if self.epoch >= weak_from else augment
 
 
 @lru_cache(maxsize=4)
