@@ -8,9 +8,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes
 DOCKER_DEVICE := $(if $(filter cuda,$(DEVICE)),cuda,cpu)
 
-# The wheels of ONNX Runtime send telemetry unless told not to.
-export ORT_DISABLE_TELEMETRY := 1
-
 ifeq ($(filter auto cpu cuda,$(DEVICE)),)
 $(error DEVICE is "$(DEVICE)", expected auto, cpu or cuda)
 endif

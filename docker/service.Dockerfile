@@ -22,8 +22,7 @@ RUN case "${DEVICE}" in \
 
 FROM ${BASE_IMAGE}
 ARG DEVICE=cpu
-# ONNX Runtime's wheels send telemetry unless told not to. The NVIDIA variables make NVIDIA's container
-# runtime lend its driver; others ignore them.
+# The NVIDIA variables make NVIDIA's container runtime lend its driver; others ignore them.
 ENV PATH=/venv/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -32,7 +31,6 @@ ENV PATH=/venv/bin:${PATH} \
     POSE_DEVICE=${DEVICE} \
     POSE_LOG_FORMAT=json \
     POSE_MODELS_DIR=/app/models \
-    ORT_DISABLE_TELEMETRY=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=builder /venv /venv

@@ -17,7 +17,6 @@ ENV PATH=/venv/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
-    ORT_DISABLE_TELEMETRY=1 \
     TF_CPP_MIN_LOG_LEVEL=1
 COPY --from=builder /venv /venv
 WORKDIR /app

@@ -11,7 +11,6 @@ ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "OMP_NUM_THREADS": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
 }
 
 for name, value in ENVIRONMENT.items():

@@ -1,5 +1,6 @@
 """The promises of the tool chain: locked requirements, import rules, targets, containers."""
 
+import os
 import re
 import subprocess
 import sys
@@ -153,6 +154,26 @@ def test_service_loads_no_training_framework():
     loaded = set(answer.stdout.split())
     assert {"service", "fastapi", "onnxruntime"} <= loaded
     assert not loaded & {"training", "tensorflow", "keras", "onnx", "matplotlib", "pycocotools"}
+
+
+def test_onnx_runtime_sends_no_telemetry(tmp_path: Path):
+    script = (
+        "from onnx import TensorProto, helper\n"
+        "from service.inference import session\n"
+        "import onnxruntime\n"
+        "one = helper.make_tensor_value_info('x', TensorProto.FLOAT, [1])\n"
+        "two = helper.make_tensor_value_info('y', TensorProto.FLOAT, [1])\n"
+        "graph = helper.make_graph([helper.make_node('Neg', ['x'], ['y'])], 'g', [one], [two])\n"
+        "opset = [helper.make_opsetid('', 21)]\n"
+        "model = helper.make_model(graph, opset_imports=opset, ir_version=10)\n"
+        "onnxruntime.InferenceSession(\n"
+        "    model.SerializeToString(), providers=['CPUExecutionProvider'])\n"
+    )
+    # Nothing else that switches it off may be set, such as what tells a CI machine.
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+    # With telemetry there is an identifier of this machine below ~/.cache.
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_compose_has_a_gpu_a_cpu_and_a_training_profile():

@@ -60,6 +60,9 @@ class ExportOptions(_Options):
     name: str | None = Field(default=None, description="Of the bundle; else the run's model_name.")
     version: int | None = Field(default=None, description="Else the run's model_version.")
     val: str | None = Field(default=None, description="Measure here; else on the run's set.")
+    detector: Path | None = Field(
+        default=None, description="A detector's bundle: measure joints end to end as well."
+    )
     licences: dict[str, str] = Field(
         default={}, description="Terms of the training sets, as NAME=TEXT, for the card."
     )
@@ -179,6 +182,7 @@ def _export(options: ExportOptions) -> int:
         name=options.name,
         version=options.version,
         val=None if options.val is None else DataSet.model_validate(options.val),
+        detector=options.detector,
         licences=options.licences,
         force=options.force,
     )

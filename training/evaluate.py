@@ -2,8 +2,7 @@
 
 Everything that answers as a `Session` is measured alike, on the crops and through the mapping of
 `service.inference.estimator`, so that a figure is that of the served network. A person's score is
-the service's too: the mean score of the joints, times the detector's score where a detector gave
-the box. (Others leave joints below 0.2 out of the mean; what is served would then be another.)
+the service's too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

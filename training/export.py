@@ -11,18 +11,20 @@ import numpy as np
 from service.inference.card import DataSource, ModelCard
 from service.inference.cores import available_cores
 from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
+from service.inference.estimator import PoseEstimator
 from service.inference.repository import load_bundle
 from service.inference.session import Session
 from service.inference.types import Pixels, Size
 from training.bundle import data_name, data_source, make_card, write_bundle
 from training.config import DataSet
 from training.data.coco import CocoFile, read_coco
-from training.evaluate import evaluate_detector, evaluate_keypoints
+from training.evaluate import evaluate_detector, evaluate_keypoints, evaluate_pipeline
 from training.evaluation import Evaluation
 from training.fit import make_samples
 from training.keras_session import KerasSession
 from training.networks.build import with_decoder
 from training.onnx_graph import to_onnx
+from training.open_model import open_model
 from training.parity import check_parity, synthetic_pictures
 from training.run import Run, open_run
 
@@ -37,6 +39,7 @@ def export_run(
     name: str | None = None,
     version: int | None = None,
     val: DataSet | None = None,
+    detector: Path | None = None,
     limit: int | None = None,
     licences: Mapping[str, str] | None = None,
     force: bool = False,
@@ -52,6 +55,7 @@ def export_run(
         name: of the bundle; None takes the run's `model_name`.
         version: of the bundle; None takes the run's `model_version`.
         val: to measure on; None takes the run's own first validation set, if it has one.
+        detector: a detector's bundle; a keypoint network is then measured end to end as well.
         limit: measure on the first so many pictures only.
         licences: of training sets, by their short names.
         force: replace a bundle of that name and version.
@@ -73,12 +77,14 @@ def export_run(
         raise InvalidInput(f"version: {target} exists already; choose another one, or use force")
     val_file = _validation_file(run, val, limit)
     with tempfile.TemporaryDirectory() as folder:
-        finished = _build(run, card, val_file, Path(folder))
+        finished = _build(run, card, val_file, detector, Path(folder))
         _install(finished, target)
     return target
 
 
-def _build(run: Run, card: ModelCard, val: CocoFile | None, models_dir: Path) -> Path:
+def _build(
+    run: Run, card: ModelCard, val: CocoFile | None, detector: Path | None, models_dir: Path
+) -> Path:
     """Writes and checks the bundle in a models folder of its own."""
     network = with_decoder(run.network(), run.config)
     model = to_onnx(network)
@@ -90,6 +96,8 @@ def _build(run: Run, card: ModelCard, val: CocoFile | None, models_dir: Path) ->
     check_parity(keras_network, exported, _pictures(run, val))
     if val is not None:
         metrics = _measured(keras_network, exported, val)
+        if detector is not None:
+            metrics |= _measured_end_to_end(open_model(detector, "cpu"), exported, val)
         # The graph stays what was measured; only the card inside the file changes.
         write_bundle(folder, model, card.model_copy(update={"metrics": metrics}))
         _load(models_dir, card)
@@ -172,16 +180,31 @@ def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str,
             f"exported network reaches AP {after:.4f}, Keras {before:.4f}; "
             f"allowed is a difference of {MAX_AP_DIFFERENCE}"
         )
-    set_name = data_name(DataSet(annotations=val.path, images=val.images))
+    set_name = _set_name(val)
     boxes = "boxes" if exported.card.task == "detection" else "gt-boxes"
-    figures = {
-        # -1 is COCO's word for a size that nobody has.
-        f"{set_name}/{boxes}/{figure}": round(value, 4)
+    figures = _figures(f"{set_name}/{boxes}", evaluation)
+    counts = {"pictures": evaluation.pictures, "people": evaluation.people}
+    return figures | {f"{set_name}/{what}": float(count) for what, count in counts.items()}
+
+
+def _measured_end_to_end(detector: Session, exported: Session, val: CocoFile) -> dict[str, float]:
+    pipeline = PoseEstimator("evaluation", detector, exported, min_person_score=0.0)
+    evaluation = evaluate_pipeline(pipeline, val)
+    prefix = f"{_set_name(val)}/{evaluation.boxes}"
+    return _figures(prefix, evaluation)
+
+
+def _figures(prefix: str, evaluation: Evaluation) -> dict[str, float]:
+    # -1 is COCO's word for a size that nobody has.
+    return {
+        f"{prefix}/{figure}": round(value, 4)
         for figure, value in evaluation.metrics.items()
         if value >= 0
     }
-    counts = {"pictures": evaluation.pictures, "people": evaluation.people}
-    return figures | {f"{set_name}/{what}": float(count) for what, count in counts.items()}
+
+
+def _set_name(val: CocoFile) -> str:
+    return data_name(DataSet(annotations=val.path, images=val.images))
 
 
 def _evaluate(session: Session, val: CocoFile) -> Evaluation:

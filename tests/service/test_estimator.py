@@ -183,6 +183,29 @@ def test_given_boxes_skip_the_detector_and_score_by_joints(make_estimator):
     assert person.score == pytest.approx(0.6)
 
 
+def test_given_box_is_answered_whatever_its_score(make_estimator):
+    estimator = make_estimator(joint_score=0.01)
+    assert len(estimator.predict(grey_picture(), boxes=[LEFT]).persons) == 1
+    assert not estimator.predict(grey_picture(), boxes=[LEFT], min_person_score=0.02).persons
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.8] * 9 + [0.05] * 8, 0.8),  # half of the body is out of view
+        ([0.1] * 17, 0.1),  # nothing was seen: all joints count
+        ([0.9] + [0.3] * 16, (0.9 + 16 * 0.3) / 17),
+    ],
+)
+def test_joints_out_of_view_do_not_lower_the_score(make_estimator, scores, expected):
+    estimator = make_estimator()
+    joints = np.zeros((1, K, 3), np.float32)
+    joints[0, :, 2] = scores
+    _, affines = estimator.crops(grey_picture(), [LEFT])
+    (person,) = estimator.persons([(0.5, LEFT)], joints, affines)
+    assert person.score == pytest.approx(0.5 * expected, rel=1e-5)
+
+
 def test_given_boxes_are_never_duplicates(make_estimator):
     persons = make_estimator().predict(grey_picture(), boxes=[LEFT, LEFT]).persons
 

@@ -368,6 +368,6 @@ def test_run_folder_is_measured_with_its_best_weights(data: DataSet, tmp_path: P
         run_evaluate(run.folder, data)
     build_network(config, COCO).save_weights(run.best_weights)
     evaluation = run_evaluate(run.folder, data)
-    assert evaluation.model == "pose-mobilenetv2/1"
+    assert evaluation.model == "pose-debug/1"
     assert "Keras" in evaluation.provider
     assert 0 <= evaluation.metrics["AP"] < 0.5
