@@ -1,7 +1,7 @@
 """How threads should share the cores: `python -m benchmarks.threads`.
 
-N callers with a session of one thread each, as the service runs, against one caller with a session of
-N threads; measured in turns, on the same picture, N the number of cores.
+N callers with a session of one thread each, as the service runs, against one caller with a session
+of N threads; measured in turns, on the same picture, N the number of cores.
 """
 
 import statistics

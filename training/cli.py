@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliPositionalArg,
+    SettingsConfigDict,
+    SettingsError,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -64,7 +70,7 @@ class ExportOptions(_Options):
         default=None, description="A detector's bundle: measure joints end to end as well."
     )
     licences: dict[str, str] = Field(
-        default={}, description="Terms of the training sets, as NAME=TEXT, for the card."
+        default={}, description="Terms of the training sets for the card, as a JSON object by name."
     )
     force: bool = Field(default=False, description="Replace a bundle of that name and version.")
 
@@ -103,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         return _dispatch(list(sys.argv[1:] if argv is None else argv))
-    except PoseError as error:
+    except (PoseError, SettingsError) as error:
         return _complain(f"error: {error}")
     except ValidationError as error:
         return _complain(f"error: {first_problem(error)}")

@@ -46,6 +46,7 @@ def test_check_data_reports_as_json_and_by_exit_code(
         (["train", "--resume", "--output", "/nowhere"], "no run in /nowhere"),
         (["evaluate", "/nowhere", "--data", "gone.json:."], "gone.json"),
         (["evaluate", "/nowhere"], "data"),
+        (["export", "/nowhere", "--licences", "a=b, c"], "licences"),
         (["export", "/nowhere"], "/nowhere"),
     ],
 )
