@@ -59,8 +59,9 @@ class Validate(keras.callbacks.Callback):
         self.best = best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        # The first epoch is measured too, since it decides the columns of the CSV log.
         last = epoch + 1 == self._run.config.epochs
-        if not last and (epoch + 1) % self._run.config.evaluate_every:
+        if not last and epoch % self._run.config.evaluate_every:
             return
         with averaged_weights(self.model):
             metrics = dict(self._measure(self.model)) if self._measure else {}

@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         return _complain(f"error: {first_problem(error)}")
     except KeyboardInterrupt:
-        print("interrupted; go on with --resume", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -160,7 +160,11 @@ def _train(arguments: list[str]) -> int:
         return _complain("error: --output: name the folder of the run, for example runs/first")
     from training.fit import resume, train
 
-    run = resume(known.output) if known.resume else train(config, known.output)
+    try:
+        run = resume(known.output) if known.resume else train(config, known.output)
+    except KeyboardInterrupt:
+        print(f"go on with: {_TRAIN} --resume --output {known.output}", file=sys.stderr)
+        raise
     print(f"best weights: {run.best_weights}")
     return OK
 

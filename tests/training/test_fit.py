@@ -13,6 +13,7 @@ from training import fit
 from training.config import DataSet, TrainConfig
 from training.recipes import recipe
 from training.run import Run, open_run
+from training.skeletons import COCO
 
 StickPeople = Callable[..., DataSet]
 
@@ -115,3 +116,24 @@ def test_training_without_data_is_refused(config: TrainConfig, tmp_path: Path) -
 def test_resuming_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="no run in"):
         fit.resume(tmp_path)
+
+
+def test_measuring_every_second_epoch_still_logs_the_figures(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    calls: list[int] = []
+    validate = fit.Validate(
+        fit.create_run(
+            tmp_path / "run", config.model_copy(update={"evaluate_every": 2, "epochs": 4}), None
+        ),
+        lambda _: {"AP": float(len(calls))},
+        best=float("-inf"),
+    )
+    model = fit.compile_network(config, COCO)
+    validate.set_model(model)
+    for epoch in range(4):
+        logs: dict[str, float] = {}
+        validate.on_epoch_end(epoch, logs)
+        calls += [epoch] * ("val_AP" in logs)
+    assert calls == [0, 2, 3]
+    assert validate.best == 2.0

@@ -70,6 +70,17 @@ def test_the_help_of_train_names_run_flags_and_fields(
         assert flag in text
 
 
+def test_ctrl_c_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.fit.train", interrupt)
+    assert cli.main(["train", "--output", "runs/x"]) == 130
+    assert "--resume --output runs/x" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_train_evaluate_and_resume_from_the_command_line(
     stick_people: StickPeople, tmp_path: Path, capsys: pytest.CaptureFixture[str]
