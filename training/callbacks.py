@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -68,11 +69,15 @@ class Validate(keras.callbacks.Callback):
             if logs is not None:
                 logs.update({f"val_{name}": value for name, value in metrics.items()})
             score = metrics.get("AP", float(epoch))
+            self._save(self._run.final_weights)
             if score > self.best:
                 self.best = score
-                draft = self._run.folder / "draft.weights.h5"
-                self.model.save_weights(draft)
-                draft.replace(self._run.best_weights)
+                self._save(self._run.best_weights)
+
+    def _save(self, path: Path) -> None:
+        draft = path.with_name("draft.weights.h5")
+        self.model.save_weights(draft)
+        draft.replace(path)
 
 
 class SaveCheckpoint(keras.callbacks.Callback):

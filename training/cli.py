@@ -19,7 +19,7 @@ from rich.table import Table
 
 from service.inference.errors import PoseError
 from service.inference.validation import first_problem
-from training.config import DataSet
+from training.config import DataSet, Weights
 
 OK, WRONG_INPUT, INTERRUPTED = 0, 2, 130
 _USAGE = """\
@@ -63,6 +63,9 @@ class ExportOptions(_Options):
 
     run: CliPositionalArg[Path] = Field(description="Folder of the run.")
     models_dir: Path = Field(default=Path("models"), description="Folder of the bundles.")
+    weights: Weights = Field(
+        default="best", description="Best on the validation set, or of the final epoch (averaged)."
+    )
     name: str | None = Field(default=None, description="Of the bundle; else the run's model_name.")
     version: int | None = Field(default=None, description="Else the run's model_version.")
     val: str | None = Field(default=None, description="Measure here; else on the run's set.")
@@ -189,6 +192,7 @@ def _export(options: ExportOptions) -> int:
     folder = export_run(
         options.run,
         options.models_dir,
+        weights=options.weights,
         name=options.name,
         version=options.version,
         val=None if options.val is None else DataSet.model_validate(options.val),

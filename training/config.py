@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.inference.card import InputSize, Name, Task
 
+Weights = Literal["best", "final", "raw"]
+"""Of a run: averaged with the best validation AP, averaged of the newest epoch, as they train."""
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

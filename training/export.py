@@ -16,7 +16,7 @@ from service.inference.repository import load_bundle
 from service.inference.session import Session
 from service.inference.types import Pixels, Size
 from training.bundle import data_name, data_source, make_card, write_bundle
-from training.config import DataSet
+from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
 from training.evaluate import evaluate_detector, evaluate_keypoints, evaluate_pipeline
 from training.evaluation import Evaluation
@@ -36,6 +36,7 @@ def export_run(
     run_folder: Path,
     models_dir: Path,
     *,
+    weights: Weights = "best",
     name: str | None = None,
     version: int | None = None,
     val: DataSet | None = None,
@@ -52,6 +53,7 @@ def export_run(
     Args:
         run_folder: of the run; its training data must still be where it was, to be counted.
         models_dir: folder of bundles.
+        weights: of the run: `best` was chosen by its validation set, `final` by nobody.
         name: of the bundle; None takes the run's `model_name`.
         version: of the bundle; None takes the run's `model_version`.
         val: to measure on; None takes the run's own first validation set, if it has one.
@@ -77,16 +79,21 @@ def export_run(
         raise InvalidInput(f"version: {target} exists already; choose another one, or use force")
     val_file = _validation_file(run, val, limit)
     with tempfile.TemporaryDirectory() as folder:
-        finished = _build(run, card, val_file, detector, Path(folder))
+        finished = _build(run, weights, card, val_file, detector, Path(folder))
         _install(finished, target)
     return target
 
 
 def _build(
-    run: Run, card: ModelCard, val: CocoFile | None, detector: Path | None, models_dir: Path
+    run: Run,
+    weights: Weights,
+    card: ModelCard,
+    val: CocoFile | None,
+    detector: Path | None,
+    models_dir: Path,
 ) -> Path:
     """Writes and checks the bundle in a models folder of its own."""
-    network = with_decoder(run.network(), run.config)
+    network = with_decoder(run.network(weights), run.config)
     model = to_onnx(network)
     keras_network = KerasSession(network, card)
     folder = models_dir / card.name / str(card.version)

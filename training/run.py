@@ -4,13 +4,13 @@ runs/x/config.json           the resolved TrainConfig
        skeleton.json         for keypoint networks
        checkpoints/00012/    weights and optimizer state after epoch 12; only the last is kept
        best.weights.h5       averaged (EMA) weights with the best validation AP
+       final.weights.h5      averaged weights of the newest epoch
        log.csv, tensorboard/
 """
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
-from training.config import TrainConfig
+from training.config import TrainConfig, Weights
 from training.networks.build import build_network
 
 _WEIGHTS = "last.weights.h5"
@@ -37,16 +37,29 @@ class Run:
         return self.folder / "best.weights.h5"
 
     @property
+    def final_weights(self) -> Path:
+        return self.folder / "final.weights.h5"
+
+    @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def network(self, weights: Literal["best", "last"] = "best") -> keras.Model:
+    def network(self, weights: Weights = "best") -> keras.Model:
         """The trainable graph with weights of the run.
+
+        Args:
+            weights: `best` and `final` are averaged; `raw` are those of the last checkpoint.
 
         Raises:
             InvalidData: the run has no such weights yet.
         """
-        path = self.best_weights if weights == "best" else self._last_checkpoint() / _WEIGHTS
+        match weights:
+            case "best":
+                path = self.best_weights
+            case "final":
+                path = self.final_weights
+            case "raw":
+                path = self._last_checkpoint() / _WEIGHTS
         if not path.is_file():
             raise InvalidData(f"run {self.folder}: no {weights} weights yet")
         config = self.config.model_copy(update={"backbone_weights": "none", "init_weights": None})
