@@ -71,7 +71,7 @@ def evaluate_pipeline(estimator: PoseEstimator, data: CocoFile) -> Evaluation:
         results += coco_results(found.persons, image_id)
     metrics = keypoint_metrics(data.document, results, data.skeleton.sigmas)
     flip_test = isinstance(estimator.keypoints, FlipTest)
-    boxes = _title(estimator.detector)
+    boxes = estimator.detector.card.reference
     return _evaluation(estimator.keypoints, data, boxes, metrics, _is_labelled, flip_test=flip_test)
 
 
@@ -101,7 +101,17 @@ def evaluate_detector(
     def is_measured(annotation: Mapping[str, Any]) -> bool:
         return is_measured_box(annotation, min_height_px)
 
-    return _evaluation(session, data, _title(session), metrics, is_measured)
+    return _evaluation(session, data, session.card.reference, metrics, is_measured)
+
+
+def evaluate_alone(session: Session, data: CocoFile) -> Evaluation:
+    """A network by its task, without another one: boxes, or joints in the true boxes.
+
+    Raises:
+        InvalidData: as `evaluate_keypoints` and `evaluate_detector`.
+    """
+    measure = evaluate_detector if session.card.task == "detection" else evaluate_keypoints
+    return measure(session, data)
 
 
 def run_evaluate(
@@ -207,17 +217,19 @@ def _pictures(data: CocoFile, images: Iterable[Mapping[str, Any]]) -> Iterator[t
 def _check_skeleton(session: Session, data: CocoFile) -> None:
     skeleton = session.card.skeleton
     if skeleton is None:
-        raise InvalidInput(f"model: {_title(session)} has task {session.card.task}, not keypoints")
+        raise InvalidInput(
+            f"model: {session.card.reference} has task {session.card.task}, not keypoints"
+        )
     if skeleton.names != data.skeleton.names:
         raise InvalidData(
             f"categories: {data.path} has keypoints {', '.join(data.skeleton.names)}, "
-            f"but {_title(session)} answers {', '.join(skeleton.names)}"
+            f"but {session.card.reference} answers {', '.join(skeleton.names)}"
         )
 
 
 def _check_detector(session: Session) -> None:
     if session.card.task != "detection":
-        raise InvalidInput(f"detector: {_title(session)} has task {session.card.task}")
+        raise InvalidInput(f"detector: {session.card.reference} has task {session.card.task}")
 
 
 def _evaluation(
@@ -230,7 +242,7 @@ def _evaluation(
     flip_test: bool = False,
 ) -> Evaluation:
     return Evaluation(
-        model=_title(session),
+        model=session.card.reference,
         provider=session.provider,
         data=data.path.name,
         boxes=boxes,
@@ -239,7 +251,3 @@ def _evaluation(
         people=sum(map(is_measured, data.document["annotations"])),
         metrics=metrics,
     )
-
-
-def _title(session: Session) -> str:
-    return f"{session.card.name}/{session.card.version}"

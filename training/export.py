@@ -14,11 +14,11 @@ from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
 from service.inference.estimator import PoseEstimator
 from service.inference.repository import load_bundle
 from service.inference.session import Session
-from service.inference.types import Pixels, Size
+from service.inference.types import Pixels
 from training.bundle import data_name, data_source, make_card, write_bundle
 from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
-from training.evaluate import evaluate_detector, evaluate_keypoints, evaluate_pipeline
+from training.evaluate import evaluate_alone, evaluate_pipeline
 from training.evaluation import Evaluation
 from training.fit import make_samples
 from training.keras_session import KerasSession
@@ -113,8 +113,7 @@ def _build(
 
 def _load(models_dir: Path, card: ModelCard) -> Session:
     """Opens a bundle as the service does."""
-    reference = f"{card.name}/{card.version}"
-    return load_bundle(models_dir, reference, device="cpu", threads=available_cores())
+    return load_bundle(models_dir, card.reference, device="cpu", threads=available_cores())
 
 
 def _install(finished: Path, target: Path) -> None:
@@ -167,9 +166,8 @@ def _validation_file(run: Run, val: DataSet | None, limit: int | None) -> CocoFi
 
 def _pictures(run: Run, val: CocoFile | None) -> Pixels:
     """What to compare the networks on: inputs from all over the validation set, or noise."""
-    size = Size(run.config.input.height, run.config.input.width)
     if val is None:
-        return synthetic_pictures(size, _PARITY_PICTURES)
+        return synthetic_pictures(run.config.input.size, _PARITY_PICTURES)
     samples = make_samples(val, run.config, run.skeleton)
     if not len(samples):
         raise InvalidData(f"val: {val.path} has nothing in it to measure on")
@@ -180,7 +178,7 @@ def _pictures(run: Run, val: CocoFile | None) -> Pixels:
 
 def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str, float]:
     """The figures of the exported network, after a look at its distance from Keras."""
-    expected, evaluation = _evaluate(reference, val), _evaluate(exported, val)
+    expected, evaluation = evaluate_alone(reference, val), evaluate_alone(exported, val)
     before, after = expected.metrics["AP"], evaluation.metrics["AP"]
     if not abs(after - before) <= MAX_AP_DIFFERENCE:
         raise InvalidBundle(
@@ -212,8 +210,3 @@ def _figures(prefix: str, evaluation: Evaluation) -> dict[str, float]:
 
 def _set_name(val: CocoFile) -> str:
     return data_name(DataSet(annotations=val.path, images=val.images))
-
-
-def _evaluate(session: Session, val: CocoFile) -> Evaluation:
-    measure = evaluate_detector if session.card.task == "detection" else evaluate_keypoints
-    return measure(session, val)

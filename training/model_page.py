@@ -74,8 +74,8 @@ def _interface(card: ModelCard) -> str:
 def _use(card: ModelCard) -> str:
     role = "detector" if card.skeleton is None else "keypoints"
     return (
-        f"Put the folder into `models/{card.name}/{card.version}/`, name it in "
-        f'`models/pipelines.toml` (`{role} = "{card.name}/{card.version}"`) and run '
+        f"Put the folder into `models/{card.reference}/`, name it in "
+        f'`models/pipelines.toml` (`{role} = "{card.reference}"`) and run '
         "`python -m service predict photo.jpg`. Normalisation and decoding are in `model.onnx`."
     )
 

@@ -4,7 +4,7 @@ runs/x/config.json           the resolved TrainConfig
        skeleton.json         for keypoint networks
        checkpoints/00012/    weights and optimizer state after epoch 12; only the last is kept
        best.weights.h5       averaged (EMA) weights with the best validation AP
-       final.weights.h5      averaged weights of the newest epoch
+       final.weights.h5      averaged weights of the newest measured epoch, at the end the last
        log.csv, tensorboard/
 """
 

@@ -7,7 +7,7 @@ import keras
 from service.inference.card import Skeleton
 from training.config import TrainConfig
 from training.data.coco import CocoFile
-from training.evaluate import evaluate_detector, evaluate_keypoints
+from training.evaluate import evaluate_alone
 from training.keras_session import KerasSession, provisional_card
 from training.networks.build import with_decoder
 
@@ -20,6 +20,5 @@ def evaluate_network(
 ) -> Mapping[str, float]:
     """The COCO figures of a network with its present weights, averaged over the files."""
     session = KerasSession(with_decoder(network, config), provisional_card(config, skeleton))
-    measure = evaluate_detector if config.task == "detection" else evaluate_keypoints
-    results = [measure(session, coco).metrics for coco in files]
+    results = [evaluate_alone(session, coco).metrics for coco in files]
     return {name: sum(result[name] for result in results) / len(results) for name in results[0]}

@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI
 
 from service.http import openapi, problems
-from service.http.documents import provider, reference
+from service.http.documents import provider
 from service.http.metrics import Metrics
 from service.http.middleware import Observe
 from service.http.predict import Predict
@@ -37,8 +37,8 @@ def create_app(settings: Settings, load: Callable[[], PoseEstimator]) -> FastAPI
     def announce(estimator: PoseEstimator) -> None:
         pipeline = {
             "pipeline": estimator.name,
-            "detector": reference(estimator.detector),
-            "keypoints": reference(estimator.keypoints),
+            "detector": estimator.detector.card.reference,
+            "keypoints": estimator.keypoints.card.reference,
             "provider": provider(estimator),
         }
         metrics.set_pipeline(pipeline)

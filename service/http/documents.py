@@ -16,16 +16,10 @@ from service.http.schemas import (
     TimingsDocument,
 )
 from service.inference.estimator import PoseEstimator
-from service.inference.session import Session
 from service.inference.types import Keypoint, Person
 from service.runtime.prediction import Posed
 
 _PIXEL_DIGITS, _SCORE_DIGITS, _MS_DIGITS = 2, 4, 2
-
-
-def reference(session: Session) -> str:
-    """A network as `name/version`."""
-    return f"{session.card.name}/{session.card.version}"
 
 
 def provider(estimator: PoseEstimator) -> str:
@@ -55,8 +49,8 @@ def prediction_document(
     return PredictionDocument(
         model=ModelDocument(
             pipeline=estimator.name,
-            detector=reference(estimator.detector),
-            keypoints=reference(estimator.keypoints),
+            detector=estimator.detector.card.reference,
+            keypoints=estimator.keypoints.card.reference,
         ),
         image=ImageDocument(width=posed.image.size.width, height=posed.image.size.height),
         persons=[_person(person, min_keypoint_score) for person in posed.prediction.persons],
@@ -74,14 +68,16 @@ def ready_document(estimator: PoseEstimator) -> ReadyDocument:
 def models_document(estimator: PoseEstimator) -> ModelsDocument:
     """The loaded pipeline and the cards of its networks."""
     pipeline = PipelineDocument(
-        detector=reference(estimator.detector),
-        keypoints=reference(estimator.keypoints),
+        detector=estimator.detector.card.reference,
+        keypoints=estimator.keypoints.card.reference,
         min_person_score=estimator.min_person_score,
     )
     return ModelsDocument(
         pipelines={estimator.name: pipeline},
         models={
-            reference(session): LoadedModelDocument(provider=session.provider, card=session.card)
+            session.card.reference: LoadedModelDocument(
+                provider=session.provider, card=session.card
+            )
             for session in (estimator.detector, estimator.keypoints)
         },
     )

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from service.inference.types import Size
+
 METADATA_KEY = "stance.card"
 SCHEMA_VERSION = 1
 
@@ -26,6 +28,10 @@ class InputSize(_Strict):
 
     height: int = Field(ge=16, le=4096)
     width: int = Field(ge=16, le=4096)
+
+    @property
+    def size(self) -> Size:
+        return Size(height=self.height, width=self.width)
 
 
 class Skeleton(_Strict):
@@ -100,6 +106,11 @@ class ModelCard(_Strict):
     data: tuple[DataSource, ...]
     metrics: dict[str, float]
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def reference(self) -> str:
+        """Name and version as `pipelines.toml` and answers give them: `person-detector/1`."""
+        return f"{self.name}/{self.version}"
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

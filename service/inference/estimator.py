@@ -113,7 +113,7 @@ class PoseEstimator:
 
     def detect(self, image: Image) -> list[Candidate]:
         """Where people may be, best first; boxes are clipped to the picture."""
-        size = _input_size(self.detector.card)
+        size = self.detector.card.input.size
         affine = letterbox_affine(image.size, size)
         answer = self.detector.run(warp(image.pixels, affine, size)[np.newaxis])
         corners = transform_points(answer["boxes"][0].reshape(-1, 2, 2), invert_affine(affine))
@@ -138,7 +138,7 @@ class PoseEstimator:
         Returns:
             Crops, uint8 `[N, H, W, 3]`, and the maps from picture to crop points, `[N, 2, 3]`.
         """
-        size = _input_size(self.keypoints.card)
+        size = self.keypoints.card.input.size
         _, padding = _crop_rule(self.keypoints.card)
         affines = [crop_affine(box, size, padding) for box in boxes]
         return np.stack([warp(image.pixels, affine, size) for affine in affines]), np.stack(affines)
@@ -229,11 +229,7 @@ def _check_limits(max_persons: int, min_person_score: float) -> None:
         raise InvalidInput(f"min_person_score is {min_person_score}; expected a number in 0..1")
 
 
-def _input_size(card: ModelCard) -> Size:
-    return Size(height=card.input.height, width=card.input.width)
-
-
 def _crop_rule(card: ModelCard) -> tuple[Skeleton, float]:
     if card.skeleton is None or card.crop_padding is None:
-        raise InvalidBundle(f"{card.name}/{card.version} has task {card.task}; expected keypoints")
+        raise InvalidBundle(f"{card.reference} has task {card.task}; expected keypoints")
     return card.skeleton, card.crop_padding

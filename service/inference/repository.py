@@ -114,8 +114,8 @@ def load_bundle(models_dir: Path, reference: str, *, device: Device, threads: in
     path = folder / "model.onnx"
     session = open_session(path, device=device, threads=threads)
     card = session.card
-    if f"{card.name}/{card.version}" != reference:
-        raise InvalidBundle(f"{path} is {card.name}/{card.version} by its card, not {reference}")
+    if card.reference != reference:
+        raise InvalidBundle(f"{path} is {card.reference} by its card, not {reference}")
     _check_card_beside(folder / "card.json", path, card)
     try:
         session.warm_up()
@@ -127,7 +127,7 @@ def load_bundle(models_dir: Path, reference: str, *, device: Device, threads: in
 def _check_task(pipeline: str, card: ModelCard, task: Task) -> None:
     if card.task != task:
         raise InvalidBundle(
-            f"pipeline {pipeline!r} names {card.name}/{card.version} of task {card.task}; "
+            f"pipeline {pipeline!r} names {card.reference} of task {card.task}; "
             f"expected a bundle of task {task}"
         )
 

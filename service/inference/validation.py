@@ -13,7 +13,9 @@ def first_problem(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     value = first["input"]
     shown = (
-        f" = {value!r}" if isinstance(value, str | int | float) and len(repr(value)) < 80 else ""
+        f" = {value!r}"
+        if isinstance(value, str | int | float) and len(repr(value)) < _SHOWN_CHARACTERS
+        else ""
     )
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{field}{shown}: {message}{more}" if field else f"{message}{more}"

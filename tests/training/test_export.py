@@ -193,13 +193,13 @@ def test_file_that_answers_otherwise_is_refused_with_figures_and_leaves_nothing(
 def test_file_with_another_average_precision_is_refused(
     pose_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = training.export.evaluate_keypoints
+    measure = training.export.evaluate_alone
 
     def evaluate(session, coco):
         ap = 0.500 if isinstance(session, KerasSession) else 0.498
         return dataclasses.replace(measure(session, coco), metrics={"AP": ap})
 
-    monkeypatch.setattr(training.export, "evaluate_keypoints", evaluate)
+    monkeypatch.setattr(training.export, "evaluate_alone", evaluate)
 
     with pytest.raises(InvalidBundle, match=r"AP 0\.4980, Keras 0\.5000"):
         export_run(pose_run.folder, tmp_path / "models")

@@ -46,7 +46,7 @@ class DetectionSamples:
 
         Without `augment` it is the letterbox of serving.
         """
-        size = Size(self._input.height, self._input.width)
+        size = self._input.size
         record = self._records[index]
         if augment is None:
             view = _letterbox(record, size)

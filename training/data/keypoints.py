@@ -7,7 +7,7 @@ import numpy as np
 
 from service.inference.card import Skeleton
 from service.inference.geometry import crop_affine, transform_points, warp
-from service.inference.types import Box, Floats, Pixels, Size
+from service.inference.types import Box, Floats, Pixels
 from training.codecs import heatmap
 from training.config import AugmentConfig, HeatmapCodec, TrainConfig
 from training.data.augment import change_colours, occlude
@@ -28,7 +28,7 @@ class KeypointSamples:
             raise TypeError(f"codec {config.codec.kind} does not take joints")
         self._records = records
         self._codec = config.codec
-        self._size = Size(config.input.height, config.input.width)
+        self._size = config.input.size
         self._padding = config.crop_padding
         self._flip_order = skeleton.flip_order()
 
