@@ -1,0 +1,36 @@
+"""`import-movenet`: make starting weights from MoveNet Lightning."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
+
+from training.commands.options import OK, Options, parse
+from training.config import DataSet
+
+
+class ImportMovenetOptions(Options):
+    """Makes starting weights for `mobilenetv2-heatmap` from MoveNet Lightning (Apache-2.0)."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m training import-movenet")
+
+    model: CliPositionalArg[Path] = Field(description="movenet-lightning.json, .bin beside it.")
+    backbone_weights: Path = Field(description="MoveNet's backbone as MobileNetV2 weights.")
+    data: str = Field(description="COCO file of people, for batch statistics.")
+    output: Path = Field(description="File to write, ending in .weights.h5.")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Imports and says where."""
+    options = parse(ImportMovenetOptions, arguments)
+    from training.movenet import import_movenet
+
+    import_movenet(
+        options.model,
+        options.backbone_weights,
+        DataSet.model_validate(options.data),
+        options.output,
+    )
+    print(f"wrote {options.output}: start with --init-weights {options.output}")
+    return OK
