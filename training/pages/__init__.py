@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: one file, no script, no request to anywhere."""
