@@ -3,19 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from service.inference.card import InputSize, Name, Task
+from training.codecs.config import Codec
+from training.networks.config import (
+    BackboneConfig,
+    DeconvNeck,
+    Fcn8sHead,
+    Head,
+    Neck,
+    PyramidNeck,
+)
+from training.strict import Strict
 
 Weights = Literal["best", "final", "raw"]
 """Of a run: averaged with the best validation AP, averaged of the newest epoch, as they train."""
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Strict(BaseModel):
-    """A part of the configuration: unknown fields are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataSet(Strict):
@@ -85,70 +89,34 @@ class AugmentConfig(Strict):
         )
 
 
-class BackboneConfig(Strict):
-    """A network of `keras.applications` and the layers that feed the pyramid.
+class FlatCosineSchedule(Strict):
+    """Warm-up, a flat stretch, then half a cosine down to `final_fraction`; parts of the run."""
 
-    Attributes:
-        name: of the architecture.
-        alpha: width multiplier.
-        taps: layers from stride 32 upwards in resolution; one per level of the pyramid.
-        frozen: keep the weights and the statistics.
-        frozen_batch_norm: keep scales and statistics of the batch normalisations only, so that
-            training computes what inference computes; for starting weights whose statistics
-            batches of small crops do not reproduce (measured in docs/training-log.md).
-        batch_norm_momentum: of all batch normalisations; Keras' 0.999 is stale after short runs.
-    """
-
-    name: Literal["mobilenetv2"] = "mobilenetv2"
-    alpha: float = Field(default=1.0, gt=0)
-    taps: tuple[str, ...]
-    frozen: bool = False
-    frozen_batch_norm: bool = False
-    batch_norm_momentum: float = Field(default=0.97, gt=0, lt=1)
-
-
-class PyramidConfig(Strict):
-    """Top-down pathway: channels at the deepest tap, then after each step up.
-
-    Attributes:
-        channels: one more than there are taps below the deepest: `channels[i]` at level i, where
-            the tap is added, `channels[i + 1]` after its block.
-        refine_blocks: depthwise 5x5 residual blocks after the last level.
-    """
-
-    channels: tuple[int, ...] = Field(min_length=2)
-    refine_blocks: int = Field(default=0, ge=0)
-
-
-class HeatmapCodec(Strict):
-    """Gaussian heatmaps, one per joint, at `1 / stride` of the input."""
-
-    kind: Literal["heatmap"] = "heatmap"
-    stride: int = Field(default=4, ge=1)
-    sigma_px: float = Field(default=2.0, gt=0, description="in heatmap pixels")
-
-
-class CenterNetCodec(Strict):
-    """Person centres and box sides on a grid at `1 / stride` of the input."""
-
-    kind: Literal["centernet"] = "centernet"
-    stride: int = Field(default=8, ge=1)
-    slots: int = Field(default=60, ge=1, description="boxes in the answer, best first")
-    box_loss_weight: float = Field(default=5.0, ge=0)
-
-
-Codec = Annotated[HeatmapCodec | CenterNetCodec, Field(discriminator="kind")]
-
-
-class OptimizerConfig(Strict):
-    """AdamW with warm-up, a flat stretch, a cosine to `final_fraction`, and EMA weights."""
-
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    clip_norm: float = Field(default=5.0, gt=0)
+    kind: Literal["flat-cosine"] = "flat-cosine"
     warmup_fraction: Fraction = 0.03
     flat_fraction: Fraction = 0.5
     final_fraction: Fraction = 0.02
+
+
+class StepsSchedule(Strict):
+    """Warm-up, then a drop by `factor` after each of the parts `at` of the run."""
+
+    kind: Literal["steps"] = "steps"
+    warmup_fraction: Fraction = 0.03
+    at: tuple[Fraction, ...] = (90 / 140, 120 / 140)
+    factor: float = Field(default=0.1, gt=0, lt=1)
+
+
+Schedule = Annotated[FlatCosineSchedule | StepsSchedule, Field(discriminator="kind")]
+
+
+class OptimizerConfig(Strict):
+    """AdamW (without weight decay it is Adam) with a schedule and averaged (EMA) weights."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="highest of the schedule")
+    schedule: Schedule = FlatCosineSchedule()
+    weight_decay: float = Field(default=1e-4, ge=0)
+    clip_norm: float = Field(default=5.0, gt=0)
     ema_momentum: float = Field(default=0.998, ge=0, lt=1)
 
 
@@ -175,8 +143,8 @@ class TrainConfig(Strict):
     backbone: BackboneConfig
     backbone_weights: str = "imagenet"
     init_weights: Path | None = None
-    pyramid: PyramidConfig
-    head_channels: int = Field(default=96, ge=1)
+    neck: Neck | None = None
+    head: Head
     codec: Codec
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -192,16 +160,29 @@ class TrainConfig(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        wanted = {"heatmap": "keypoints", "centernet": "detection"}[self.codec.kind]
+        wanted = "detection" if self.codec.kind == "centernet" else "keypoints"
         if self.task != wanted:
             raise ValueError(f"codec {self.codec.kind} answers task {wanted}, not {self.task}")
+        if (self.codec.kind == "simcc") != (self.head.kind == "simcc"):
+            raise ValueError(f"head {self.head.kind} does not answer codec {self.codec.kind}")
         if self.input.height % 32 or self.input.width % 32:
             raise ValueError(f"input must be multiples of 32, got {self.input}")
-        if len(self.pyramid.channels) != len(self.backbone.taps):
-            raise ValueError("pyramid.channels and backbone.taps must have the same length")
         if self.epoch_samples < self.batch_size:
             raise ValueError(f"epoch_samples {self.epoch_samples} < batch_size {self.batch_size}")
+        self._check_taps()
         return self
+
+    def _check_taps(self) -> None:
+        taps = len(self.backbone.taps)
+        match self.neck, self.head:
+            case (PyramidNeck(channels=channels), _) if len(channels) != taps:
+                raise ValueError("neck.channels and backbone.taps must have the same length")
+            case (None, Fcn8sHead()) if taps != 3:
+                raise ValueError(f"head fcn8s needs backbone.taps of strides 32, 16, 8, got {taps}")
+            case (PyramidNeck() | DeconvNeck(), Fcn8sHead()):
+                raise ValueError("head fcn8s takes the backbone's taps: leave the neck out")
+            case _:
+                pass
 
     @property
     def steps_per_epoch(self) -> int:

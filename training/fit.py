@@ -1,6 +1,6 @@
 """The verb `train`: data and configuration in, a run folder out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -8,15 +8,15 @@ import keras
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
 from training.callbacks import Progress, SaveCheckpoint, StartEpoch, Validate
-from training.codecs import centernet, heatmap
-from training.config import CenterNetCodec, HeatmapCodec, TrainConfig
+from training.config import TrainConfig
 from training.data.batches import Samples, TrainingBatches
 from training.data.coco import CocoFile, common_skeleton, people, pictures, read_coco
 from training.data.detection import DetectionSamples
 from training.data.keypoints import KeypointSamples
+from training.losses import network_loss
 from training.networks.build import build_network
 from training.run import Run, create_run, open_run
-from training.schedule import FlatCosine
+from training.schedule import learning_rates
 from training.validation import evaluate_network
 
 
@@ -65,16 +65,8 @@ def compile_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Mod
     """The network with loss and optimizer, its optimizer's variables built."""
     model = build_network(config, skeleton)
     settings = config.optimizer
-    steps = config.steps_per_epoch * config.epochs
-    schedule = FlatCosine(
-        peak=settings.learning_rate,
-        steps=steps,
-        warmup=int(steps * settings.warmup_fraction),
-        flat=int(steps * settings.flat_fraction),
-        final=settings.final_fraction,
-    )
     optimizer = keras.optimizers.AdamW(
-        schedule,
+        learning_rates(settings, config.steps_per_epoch * config.epochs),
         weight_decay=settings.weight_decay,
         global_clipnorm=settings.clip_norm,
         use_ema=settings.ema_momentum > 0,
@@ -82,16 +74,8 @@ def compile_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Mod
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer, loss=_loss(config, model))
+    model.compile(optimizer=optimizer, loss=network_loss(config, model))
     return model
-
-
-def _loss(config: TrainConfig, model: keras.Model) -> Callable[..., object]:
-    match config.codec:
-        case HeatmapCodec() as codec:
-            return heatmap.heatmap_loss(codec, *model.output.shape[1:3])
-        case CenterNetCodec() as codec:
-            return centernet.centernet_loss(codec)
 
 
 def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> None:

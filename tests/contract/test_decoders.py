@@ -5,7 +5,7 @@ import pytest
 
 from service.inference.card import InputSize
 from training.codecs import centernet, heatmap
-from training.config import CenterNetCodec, HeatmapCodec
+from training.codecs.config import CenterNetCodec, HeatmapCodec
 
 STRIDE = 4
 HEIGHT, WIDTH = 16, 12

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from service.inference.card import InputSize
 from training.codecs import centernet
-from training.config import CenterNetCodec
+from training.codecs.config import CenterNetCodec
 
 CODEC = CenterNetCodec(stride=8, slots=6)
 INPUT = InputSize(height=96, width=128)

@@ -7,7 +7,8 @@ import pytest
 from service.inference.card import InputSize
 from service.inference.errors import InvalidData
 from service.inference.types import Box
-from training.config import AugmentConfig, CenterNetCodec, HeatmapCodec, TrainConfig
+from training.codecs.config import CenterNetCodec, HeatmapCodec
+from training.config import AugmentConfig, TrainConfig
 from training.data.coco import PictureRecord
 from training.data.detection import DetectionSamples
 from training.recipes.person_detector import person_detector, person_detector_debug

@@ -68,8 +68,8 @@ def test_unfolding_keeps_what_the_pyramid_computes(
 
 
 def test_another_shape_is_refused(weights: dict[str, np.ndarray], config: TrainConfig) -> None:
-    pyramid = config.pyramid.model_copy(update={"channels": (48, 32, 24, 24)})
-    network = build_network(config.model_copy(update={"pyramid": pyramid}), COCO)
+    pyramid = config.neck.model_copy(update={"channels": (48, 32, 24, 24)})
+    network = build_network(config.model_copy(update={"neck": pyramid}), COCO)
     with pytest.raises(InvalidData, match="MoveNet's shape"):
         load_movenet(network, weights, np.zeros((1, 64, 64, 3), np.uint8))
 

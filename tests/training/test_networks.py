@@ -50,7 +50,7 @@ def test_the_default_has_the_size_that_its_card_states() -> None:
 
 def test_refinement_blocks_start_as_the_identity(config: TrainConfig) -> None:
     deeper = config.model_copy(
-        update={"pyramid": config.pyramid.model_copy(update={"refine_blocks": 1})}
+        update={"neck": config.neck.model_copy(update={"refine_blocks": 1})}
     )
     refined = build_network(deeper, COCO)
     before = keras.Model(refined.input, refined.get_layer("smooth_3_relu").output)

@@ -8,7 +8,7 @@ from keras import ops
 
 from service.inference.card import InputSize
 from service.inference.types import Floats
-from training.config import CenterNetCodec
+from training.codecs.config import CenterNetCodec
 
 Tensor = Any
 

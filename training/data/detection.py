@@ -8,7 +8,8 @@ import numpy as np
 from service.inference.geometry import letterbox_affine, transform_points, warp
 from service.inference.types import Box, Floats, Image, Pixels, Size
 from training.codecs import centernet
-from training.config import AugmentConfig, CenterNetCodec, TrainConfig
+from training.codecs.config import CenterNetCodec
+from training.config import AugmentConfig, TrainConfig
 from training.data.augment import change_colours
 from training.data.coco import PictureRecord
 from training.data.pictures import read_picture

@@ -8,8 +8,7 @@ import numpy as np
 from service.inference.card import Skeleton
 from service.inference.geometry import crop_affine, transform_points, warp
 from service.inference.types import Box, Floats, Pixels
-from training.codecs import heatmap
-from training.config import AugmentConfig, HeatmapCodec, TrainConfig
+from training.config import AugmentConfig, TrainConfig
 from training.data.augment import change_colours, occlude
 from training.data.coco import PersonRecord
 from training.data.pictures import read_picture
@@ -24,10 +23,7 @@ class KeypointSamples:
     def __init__(
         self, records: Sequence[PersonRecord], config: TrainConfig, skeleton: Skeleton
     ) -> None:
-        if not isinstance(config.codec, HeatmapCodec):
-            raise TypeError(f"codec {config.codec.kind} does not take joints")
         self._records = records
-        self._codec = config.codec
         self._size = config.input.size
         self._padding = config.crop_padding
         self._flip_order = skeleton.flip_order()
@@ -38,7 +34,15 @@ class KeypointSamples:
     def sample(
         self, index: int, rng: np.random.Generator, augment: AugmentConfig | None
     ) -> tuple[Pixels, Floats]:
-        """The crop of person `index` and its target as the codec encodes it."""
+        """The crop of person `index` and its joints.
+
+        The label travels as coordinates and the codec's loss draws what the network shall answer,
+        so that a sample stays small.
+
+        Returns:
+            uint8 `[H, W, 3]` and float32 `[K, 3]`: x, y in crop pixels and a weight, 1 where the
+            joint has a label.
+        """
         record = self._records[index]
         picture = read_picture(record.picture)
         joints = record.joints
@@ -55,7 +59,7 @@ class KeypointSamples:
                 crop = occlude(crop, rng)
         points = transform_points(joints[:, :2].astype(np.float64), affine)
         labelled = (joints[:, 2] > 0).astype(np.float64)
-        return crop, heatmap.encode(points, labelled, self._codec)
+        return crop, np.column_stack([points, labelled]).astype(np.float32)
 
 
 def _draw_geometry(

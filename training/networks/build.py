@@ -8,17 +8,20 @@ from keras import layers
 
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
-from training.codecs import centernet, heatmap
-from training.config import CenterNetCodec, HeatmapCodec, TrainConfig
+from training.codecs import centernet, heatmap, pixelclass
+from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec, SimccCodec
+from training.config import TrainConfig
 from training.networks.backbone import build_backbone
+from training.networks.config import DeconvNeck, DenseHead, Fcn8sHead, PyramidNeck
+from training.networks.fcn8s import fcn8s_head
 from training.networks.head import dense_head
-from training.networks.neck import feature_pyramid
+from training.networks.neck import deconv, feature_pyramid
 
 _PRIOR = 0.01
 
 
 def build_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model:
-    """The trainable graph: uint8 RGB `[N, H, W, 3]` → logits `[N, h, w, C]`.
+    """The trainable graph: uint8 RGB `[N, H, W, 3]` → logits as the codec wants them.
 
     Normalisation is its first layer, so that training, export and serving share it.
 
@@ -27,15 +30,42 @@ def build_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model
     """
     size = config.input
     image = keras.Input((size.height, size.width, 3), dtype="uint8", name="image")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise")(image)
-    taps = build_backbone(config.backbone, config.backbone_weights)(x)
-    x = feature_pyramid(taps, config.pyramid, config.backbone.batch_norm_momentum)
-    logits = dense_head(x, config.head_channels, _output_channels(config, skeleton), _PRIOR)
+    backbone, normalise = build_backbone(config.backbone, config.backbone_weights, size)
+    taps = _as_list(backbone(normalise(image)))
+    logits = _head(_neck(taps, config), config, _output_channels(config, skeleton))
     network = keras.Model(image, logits, name=config.recipe.replace("-", "_"))
     _check_stride(network, config)
     if config.init_weights is not None:
         load_matching_weights(network, config.init_weights)
     return network
+
+
+def _neck(taps: list[keras.KerasTensor], config: TrainConfig) -> list[keras.KerasTensor]:
+    momentum = config.backbone.batch_norm_momentum
+    match config.neck:
+        case PyramidNeck() as neck:
+            return [feature_pyramid(taps, neck, momentum)]
+        case DeconvNeck() as neck:
+            return [deconv(taps[0], neck, momentum)]
+        case None:
+            return taps
+
+
+def _head(maps: list[keras.KerasTensor], config: TrainConfig, channels: int) -> keras.KerasTensor:
+    match config.head:
+        case DenseHead() as head:
+            return dense_head(maps[0], head, channels, _prior(config))
+        case Fcn8sHead() as head:
+            return fcn8s_head(maps, channels, head)
+
+
+def _prior(config: TrainConfig) -> float | None:
+    """Of the answers that are a probability each."""
+    match config.codec:
+        case HeatmapCodec(loss="cross-entropy") | CenterNetCodec():
+            return _PRIOR
+        case _:
+            return None
 
 
 def with_decoder(network: keras.Model, config: TrainConfig) -> keras.Model:
@@ -44,6 +74,8 @@ def with_decoder(network: keras.Model, config: TrainConfig) -> keras.Model:
     match config.codec:
         case HeatmapCodec() as codec:
             answer = {"keypoints": _named("keypoints", heatmap.decode(logits, codec))}
+        case PixelClassCodec() as codec:
+            answer = {"keypoints": _named("keypoints", pixelclass.decode(logits, codec))}
         case CenterNetCodec() as codec:
             boxes, scores = centernet.decode(logits, codec)
             answer = {"boxes": _named("boxes", boxes), "scores": _named("scores", scores)}
@@ -69,21 +101,26 @@ def load_matching_weights(network: keras.Model, path: Path) -> None:
 
 
 def _output_channels(config: TrainConfig, skeleton: Skeleton | None) -> int:
-    match config.codec:
-        case HeatmapCodec():
-            if skeleton is None:
-                raise InvalidData("skeleton: a heatmap network needs keypoint names")
-            return len(skeleton.names)
-        case CenterNetCodec():
-            return centernet.CHANNELS
+    if isinstance(config.codec, CenterNetCodec):
+        return centernet.CHANNELS
+    if skeleton is None:
+        raise InvalidData(f"skeleton: codec {config.codec.kind} needs keypoint names")
+    background = isinstance(config.codec, PixelClassCodec)
+    return len(skeleton.names) + background
 
 
 def _check_stride(network: keras.Model, config: TrainConfig) -> None:
+    if isinstance(config.codec, SimccCodec):
+        return
     stride = config.input.height // network.output.shape[1]
     if stride != config.codec.stride:
         raise InvalidData(
-            f"codec.stride is {config.codec.stride} but the pyramid ends at stride {stride}"
+            f"codec.stride is {config.codec.stride} but the network ends at stride {stride}"
         )
+
+
+def _as_list(taps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
+    return taps if isinstance(taps, list) else [taps]
 
 
 def _named(name: str, tensor: keras.KerasTensor) -> keras.KerasTensor:

@@ -1,19 +1,32 @@
 """The dense head: per-cell predictions on a feature map."""
 
 import keras
+import numpy as np
 from keras import layers
 
+from training.networks.config import DenseHead
 
-def dense_head(x: keras.KerasTensor, hidden: int, channels: int, prior: float) -> keras.KerasTensor:
-    """A separable 3x3 convolution and a 1x1 to `channels` logits per cell.
+
+def dense_head(
+    x: keras.KerasTensor, config: DenseHead, channels: int, prior: float | None
+) -> keras.KerasTensor:
+    """Logits per cell.
 
     Args:
         x: feature map `[N, h, w, C]`.
-        hidden: channels of the separable convolution.
+        config: channels of the separable convolution before, or 0 for none.
         channels: of the answer.
         prior: probability that the untrained net gives each cell; with a rare foreground, a half
             would drown the first steps in background (Lin et al. 2017, Focal Loss, section 3.3).
+            None where answers are no probabilities: they start near 0.
     """
-    x = layers.SeparableConv2D(hidden, 3, padding="same", activation="relu", name="head")(x)
-    bias = keras.initializers.Constant(float(keras.ops.log(prior / (1 - prior))))
-    return layers.Conv2D(channels, 1, bias_initializer=bias, dtype="float32", name="logits")(x)
+    if config.channels:
+        x = layers.SeparableConv2D(
+            config.channels, 3, padding="same", activation="relu", name="head"
+        )(x)
+    start = {} if prior is None else {"bias_initializer": _log_odds(prior)}
+    return layers.Conv2D(channels, 1, dtype="float32", name="logits", **start)(x)
+
+
+def _log_odds(probability: float) -> keras.initializers.Initializer:
+    return keras.initializers.Constant(float(np.log(probability / (1 - probability))))

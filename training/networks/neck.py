@@ -1,13 +1,13 @@
-"""The feature pyramid: from a backbone's taps to one map at the highest resolution."""
+"""Necks: from a backbone's taps to one map at the highest resolution."""
 
 import keras
 from keras import layers
 
-from training.config import PyramidConfig
+from training.networks.config import DeconvNeck, PyramidNeck
 
 
 def feature_pyramid(
-    taps: list[keras.KerasTensor], config: PyramidConfig, batch_norm_momentum: float
+    taps: list[keras.KerasTensor], config: PyramidNeck, batch_norm_momentum: float
 ) -> keras.KerasTensor:
     """Adds the taps from deep to fine, each step followed by a separable convolution.
 
@@ -34,6 +34,28 @@ def feature_pyramid(
         x = layers.ReLU(name=f"smooth_{level}_relu")(x)
     for block in range(config.refine_blocks):
         x = _refine(x, batch_norm_momentum, f"refine_{block}")
+    return x
+
+
+def deconv(
+    x: keras.KerasTensor, config: DeconvNeck, batch_norm_momentum: float
+) -> keras.KerasTensor:
+    """Doubles the resolution once per entry of `config.channels`.
+
+    Source: Xiao, Wu and Wei 2018, Simple Baselines, section 2.
+    """
+    for index, channels in enumerate(config.channels):
+        x = layers.Conv2DTranspose(
+            channels,
+            config.kernel,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+            name=f"deconv_{index}",
+        )(x)
+        x = _batch_norm(batch_norm_momentum, f"deconv_{index}_bn")(x)
+        x = layers.ReLU(name=f"deconv_{index}_relu")(x)
     return x
 
 

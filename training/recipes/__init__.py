@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 
 from service.inference.errors import InvalidInput
 from training.config import TrainConfig
+from training.recipes.fcn8s import fcn8s_vgg16
 from training.recipes.person_detector import person_detector, person_detector_debug
 from training.recipes.pose import mobilenetv2_heatmap, mobilenetv2_heatmap_debug
+from training.recipes.simple_baseline import resnet50_deconv, resnet101_deconv, resnet152_deconv
 
 Recipe = Callable[[], TrainConfig]
 
@@ -15,6 +17,10 @@ def recipes() -> Mapping[str, Recipe]:
     functions = (
         mobilenetv2_heatmap,
         mobilenetv2_heatmap_debug,
+        fcn8s_vgg16,
+        resnet50_deconv,
+        resnet101_deconv,
+        resnet152_deconv,
         person_detector,
         person_detector_debug,
     )

@@ -1,14 +1,9 @@
 """The person detector: a picture to boxes around people."""
 
 from service.inference.card import InputSize
-from training.config import (
-    AugmentConfig,
-    BackboneConfig,
-    CenterNetCodec,
-    OptimizerConfig,
-    PyramidConfig,
-    TrainConfig,
-)
+from training.codecs.config import CenterNetCodec
+from training.config import AugmentConfig, OptimizerConfig, TrainConfig
+from training.networks.config import BackboneConfig, DenseHead, PyramidNeck
 
 _TAPS = ("out_relu", "block_13_expand_relu", "block_6_expand_relu")
 
@@ -27,8 +22,8 @@ def person_detector() -> TrainConfig:
         task="detection",
         input=InputSize(height=320, width=320),
         backbone=BackboneConfig(taps=_TAPS),
-        pyramid=PyramidConfig(channels=(96, 96, 96), refine_blocks=1),
-        head_channels=96,
+        neck=PyramidNeck(channels=(96, 96, 96), refine_blocks=1),
+        head=DenseHead(channels=96),
         codec=CenterNetCodec(stride=8),
         augment=AugmentConfig(scale=0.7, mosaic_probability=0.3),
         optimizer=OptimizerConfig(learning_rate=1e-3),
@@ -51,8 +46,8 @@ def person_detector_debug() -> TrainConfig:
             "input": InputSize(height=96, width=96),
             "backbone": BackboneConfig(alpha=0.35, taps=_TAPS, batch_norm_momentum=0.9),
             "backbone_weights": "none",
-            "pyramid": PyramidConfig(channels=(16, 16, 16)),
-            "head_channels": 16,
+            "neck": PyramidNeck(channels=(16, 16, 16)),
+            "head": DenseHead(channels=16),
             "optimizer": OptimizerConfig(learning_rate=3e-3, ema_momentum=0.9),
             "batch_size": 4,
             "epochs": 2,

@@ -1,14 +1,9 @@
 """Recipes for joints in a crop around one person."""
 
 from service.inference.card import InputSize
-from training.config import (
-    AugmentConfig,
-    BackboneConfig,
-    HeatmapCodec,
-    OptimizerConfig,
-    PyramidConfig,
-    TrainConfig,
-)
+from training.codecs.config import HeatmapCodec
+from training.config import AugmentConfig, OptimizerConfig, TrainConfig
+from training.networks.config import BackboneConfig, DenseHead, PyramidNeck
 
 _TAPS = ("out_relu", "block_9_add", "block_5_add", "block_2_add")
 
@@ -28,8 +23,8 @@ def mobilenetv2_heatmap() -> TrainConfig:
         task="keypoints",
         input=InputSize(height=256, width=192),
         backbone=BackboneConfig(taps=_TAPS),
-        pyramid=PyramidConfig(channels=(64, 32, 24, 24), refine_blocks=1),
-        head_channels=96,
+        neck=PyramidNeck(channels=(64, 32, 24, 24), refine_blocks=1),
+        head=DenseHead(channels=96),
         codec=HeatmapCodec(stride=4, sigma_px=2.0),
         optimizer=OptimizerConfig(learning_rate=1e-3),
         model_name="pose-mobilenetv2",
@@ -44,8 +39,8 @@ def mobilenetv2_heatmap_debug() -> TrainConfig:
             "input": InputSize(height=64, width=64),
             "backbone": BackboneConfig(alpha=0.35, taps=_TAPS, batch_norm_momentum=0.9),
             "backbone_weights": "none",
-            "pyramid": PyramidConfig(channels=(16, 16, 16, 16)),
-            "head_channels": 16,
+            "neck": PyramidNeck(channels=(16, 16, 16, 16)),
+            "head": DenseHead(channels=16),
             "codec": HeatmapCodec(stride=4, sigma_px=1.5),
             "augment": AugmentConfig(scale=0.1, rotation_deg=10, half_body_probability=0),
             "optimizer": OptimizerConfig(learning_rate=3e-3, ema_momentum=0.9),

@@ -1,0 +1,21 @@
+"""The loss of each codec, for the shape of a network's answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from training.codecs import centernet, heatmap, pixelclass
+from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec
+from training.config import TrainConfig
+
+
+def network_loss(config: TrainConfig, network: keras.Model) -> Callable[[Any, Any], Any]:
+    """`loss(target, logits)` → scalar."""
+    match config.codec:
+        case HeatmapCodec() as codec:
+            return heatmap.heatmap_loss(codec, *network.output.shape[1:3])
+        case PixelClassCodec() as codec:
+            return pixelclass.pixelclass_loss(codec, *network.output.shape[1:3])
+        case CenterNetCodec() as codec:
+            return centernet.centernet_loss(codec)
