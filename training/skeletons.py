@@ -1,6 +1,6 @@
 """Skeletons: COCO's seventeen joints, and those that a COCO file's category describes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,7 +27,10 @@ COCO = Skeleton(
 )  # fmt: skip
 """The joints, edges and sigmas of COCO (cocodataset.org, keypoints evaluation)."""
 
-_DEFAULT_SIGMA = 0.05
+DEFAULT_SIGMA = 0.05
+"""Of joints for which nobody measured how far annotators differ."""
+
+_MIRRORED = {"left": "right", "right": "left"}
 
 
 def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
@@ -42,22 +45,31 @@ def skeleton_of(category: Mapping[str, Any]) -> Skeleton:
     names = tuple(str(name) for name in category.get("keypoints", ()))
     if not names:
         raise InvalidData("categories: the first category has no `keypoints` names")
-    sigmas = COCO.sigmas if names == COCO.names else (_DEFAULT_SIGMA,) * len(names)
+    sigmas = COCO.sigmas if names == COCO.names else (DEFAULT_SIGMA,) * len(names)
     try:
         return Skeleton(
             names=names,
             edges=tuple((a - 1, b - 1) for a, b in category.get("skeleton", ())),
-            flip_pairs=tuple(category.get("flip_pairs", _pairs_by_name(names))),
+            flip_pairs=tuple(category.get("flip_pairs", pairs_by_name(names))),
             sigmas=tuple(category.get("sigmas", sigmas)),
         )
     except (ValidationError, TypeError, ValueError) as error:
         raise InvalidData(f"categories: the skeleton is inconsistent: {error}") from error
 
 
-def _pairs_by_name(names: tuple[str, ...]) -> list[tuple[int, int]]:
-    mirrored = [name.replace("left", "right") for name in names]
+def pairs_by_name(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Indices of the names that differ in left and right only, the left one first."""
     return [
-        (left, names.index(mirror))
-        for left, mirror in enumerate(mirrored)
-        if mirror != names[left] and mirror in names
+        (left, names.index(mirror_name(name)))
+        for left, name in enumerate(names)
+        if "left" in name.lower() and mirror_name(name) in names
     ]
+
+
+def mirror_name(name: str) -> str:
+    """The name of the other side; the name itself if it has none."""
+    for side, other in _MIRRORED.items():
+        for spelled in (str.lower, str.capitalize, str.upper):
+            if spelled(side) in name:
+                return name.replace(spelled(side), spelled(other))
+    return name

@@ -64,3 +64,8 @@ def test_stated_pairs_and_sigmas_are_taken() -> None:
 def test_contradiction_in_the_category_is_named(category: dict, named: str) -> None:
     with pytest.raises(InvalidData, match=named):
         skeleton_of(category)
+
+
+def test_sides_are_recognised_however_they_are_spelled() -> None:
+    skeleton = skeleton_of({"keypoints": ["Left Eye", "Right Eye", "EAR_RIGHT", "EAR_LEFT"]})
+    assert set(skeleton.flip_pairs) == {(0, 1), (3, 2)}

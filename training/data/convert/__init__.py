@@ -1,0 +1,1 @@
+"""Converters from other tools' label formats to the COCO files that this project reads."""
