@@ -31,12 +31,23 @@ def read_orientation(exif: bytes) -> int:
     return _UPRIGHT
 
 
+def turns(orientation: int) -> bool:
+    """Whether undoing an orientation exchanges height and width."""
+    return orientation >= 5
+
+
+def flips(orientation: int) -> tuple[bool, bool]:
+    """Whether undoing an orientation then mirrors left-right, and top-bottom."""
+    return orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+
+
 def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undoes an orientation; uint8 `[H, W, 3]` → `[H, W, 3]`, or `[W, H, 3]` for 5..8."""
-    if orientation >= 5:
+    if turns(orientation):
         pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
+    horizontally, vertically = flips(orientation)
+    if vertically:
         pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
+    if horizontally:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)

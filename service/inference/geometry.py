@@ -68,6 +68,17 @@ def invert_affine(affine: Floats) -> Floats:
     return np.column_stack([inverse, -inverse @ affine[:, 2]])
 
 
+def compose_affines(outer: Floats, inner: Floats) -> Floats:
+    """The map that applies `inner` and then `outer`, all `[2, 3]`."""
+    linear = outer[:, :2]
+    return np.column_stack([linear @ inner[:, :2], linear @ inner[:, 2] + outer[:, 2]])
+
+
+def affine_scale(affine: Floats) -> float:
+    """How many times longer a `[2, 3]` map makes a line; where that varies, the mean by area."""
+    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+
+
 def transform_points(points: Floats, affine: Floats) -> Floats:
     """Applies a `[2, 3]` map to points `[..., 2]`."""
     return points @ affine[:, :2].T + affine[:, 2]
@@ -87,8 +98,7 @@ def warp(pixels: Pixels, affine: Floats, size: Size) -> Pixels:
     Returns:
         uint8 `[size.height, size.width, 3]`.
     """
-    scale = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-    finer = int(np.clip(1 / max(scale, 1e-6), 1, _MAX_OVERSAMPLING))
+    finer = int(np.clip(1 / max(affine_scale(affine), 1e-6), 1, _MAX_OVERSAMPLING))
     # OpenCV puts the centre of the first pixel at 0: shift by half a pixel on both sides.
     matrix = affine * finer
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5

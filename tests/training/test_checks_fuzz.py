@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.config import DataSet
-from training.data.checks import check_data
+from training.data.checks import check_sets
 
 FIELDS = (
     "id", "image_id", "file_name", "width", "height", "bbox", "area", "keypoints",
@@ -50,4 +50,5 @@ def test_broken_content_never_raises(
         document[section][0][field] = value
     broken = data.annotations.with_name("broken.json")
     broken.write_text(json.dumps(document))
-    assert check_data(data.model_copy(update={"annotations": broken}))
+    checked = check_sets([data.model_copy(update={"annotations": broken})])
+    assert checked.sets[0].findings

@@ -117,3 +117,20 @@ def test_folder_and_weight_may_be_given_in_the_text() -> None:
     assert data == DataSet(annotations=Path("a.json"), images=Path("photos"), weight=0.5)
     with pytest.raises(ValidationError, match="weight"):
         DataSet.model_validate("a.json:photos:-1")
+
+
+def test_files_that_mirror_their_joints_otherwise_are_not_mixed(stick_people: StickPeople) -> None:
+    one, other = stick_people("one"), stick_people("other")
+    document = document_of(other)
+    document["categories"][0]["flip_pairs"] = [[1, 4], [2, 3]]
+    files = [read_coco(one), read_coco(rewrite(other, document))]
+    with pytest.raises(InvalidData, match="flip_pairs"):
+        common_skeleton(files)
+
+
+def test_a_person_with_a_wrong_number_of_keypoints_is_named(stick_people: StickPeople) -> None:
+    data = stick_people()
+    document = document_of(data)
+    document["annotations"][1]["keypoints"] += [1, 2, 2]
+    with pytest.raises(InvalidData, match=r"annotation 2 .* has 54 numbers .* expected 51"):
+        people(read_coco(rewrite(data, document)))

@@ -82,6 +82,23 @@ def test_boxes_follow_the_pixels_through_every_random_cut(
     assert compared > 20
 
 
+def test_boxes_follow_the_pixels_of_a_large_photograph(picture: Path, config: TrainConfig) -> None:
+    """Its JPEG is decoded at a quarter or half of its size, whose sides are odd."""
+    path = picture.with_suffix(".jpg")
+    large = cv2.resize(cv2.imread(str(picture)), None, fx=8, fy=8)[:765, :1021]
+    cv2.imwrite(str(path), large)
+    box = Box(*(8 * side for side in (WHITE.x0, WHITE.y0, WHITE.x1, WHITE.y1)))
+    samples = DetectionSamples([_record(path, box)], config)
+    augment = QUIET.model_copy(update={"scale": 0.7, "shift": 0.1, "flip_probability": 0.5})
+    compared = 0
+    for seed in range(20):
+        pixels, target = samples.sample(0, np.random.default_rng(seed), augment)
+        for box_there in _boxes(target):
+            np.testing.assert_allclose(box_there, _white(pixels), atol=1.5)
+            compared += 1
+    assert compared > 10
+
+
 def test_a_flip_mirrors_the_whole_input(picture: Path, config: TrainConfig) -> None:
     samples = DetectionSamples([_record(picture, WHITE)], config)
     flip = QUIET.model_copy(update={"flip_probability": 1.0})

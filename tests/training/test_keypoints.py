@@ -103,3 +103,26 @@ def test_a_missing_picture_is_named(record: PersonRecord, config: TrainConfig) -
     gone = PersonRecord(record.picture.with_name("gone.png"), record.box, record.joints)
     with pytest.raises(InvalidData, match=r"gone\.png"):
         _sampled(gone, config, None)
+
+
+def test_joints_of_a_large_photograph_land_on_their_dots(
+    record: PersonRecord, config: TrainConfig
+) -> None:
+    """Its JPEG is decoded at a fraction, and turned by EXIF: the crop is in the same place."""
+    large = cv2.resize(cv2.imread(str(record.picture)), None, fx=9, fy=9)[:, :2875]
+    # A camera held sideways: orientation 6 is undone by a quarter turn clockwise.
+    raw = np.ascontiguousarray(np.rot90(large))
+    jpeg = cv2.imencode(".jpg", raw, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].tobytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    path = record.picture.with_suffix(".jpg")
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    box = record.box
+    times_nine = Box(9 * box.x0, 9 * box.y0, 9 * box.x1, 9 * box.y1)
+    photograph = PersonRecord(path, times_nine, record.joints * np.array([9, 9, 1], np.float32))
+
+    small, target = _sampled(record, config, QUIET)
+    crop, same = _sampled(photograph, config, QUIET)
+    np.testing.assert_allclose(same, target, atol=1e-3)
+    assert np.abs(crop.astype(float) - small).mean() < 6
+    exact, _ = _sampled(photograph, config, None)
+    assert (exact != crop).any(), "without augmentation all pixels are read"

@@ -1,16 +1,20 @@
-"""Batches of samples in a reproducible order, prepared by threads."""
+"""Batches of samples in a reproducible order, made by any thread."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
-import keras
 import numpy as np
-import numpy.typing as npt
 
 from service.inference.errors import InvalidData
 from service.inference.types import Floats, Pixels
 from training.config import AugmentConfig, TrainConfig
+from training.data.broken import BrokenPictures
+from training.data.mixture import Mixture
+from training.data.pictures import BrokenPicture
+
+# With at most a tenth of the pictures broken, a sample fails this often once in 10^9.
+_MAX_ATTEMPTS = 10
+ALL = slice(None)
 
 
 class Samples(Protocol):
@@ -18,65 +22,90 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def num_pictures(self) -> int:
+        """Different pictures of all samples."""
+        ...
+
     def sample(
         self, index: int, rng: np.random.Generator, augment: AugmentConfig | None
     ) -> tuple[Pixels, Floats]:
-        """Input uint8 `[H, W, 3]` and float32 target of sample `index`."""
+        """Input uint8 `[H, W, 3]` and float32 target of sample `index`.
+
+        Raises:
+            BrokenPicture: a picture cannot be read.
+        """
         ...
 
 
-class TrainingBatches(keras.utils.PyDataset):
-    """Augmented batches of one epoch after another.
+class TrainingBatches:
+    """Augmented batches, one for each step of a run.
 
     Position n of the run decides sample and augmentation alone, whatever thread makes it, so a
-    resumed run sees what an uninterrupted one would have seen. A pass over the data takes each set
-    `weight` times; epochs cut the endless row of passes into pieces of `epoch_samples`.
+    resumed run sees what an uninterrupted one would have seen; `Mixture` says which sample it is.
 
-    Attributes:
-        epoch: whose batches to give; `StartEpoch` sets it.
+    Args:
+        sets: the samples of each of `config.data.train`.
+        config: of the run.
+
+    Raises:
+        InvalidData: a set has no samples.
     """
 
-    def __init__(self, sets: Sequence[tuple[Samples, float]], config: TrainConfig) -> None:
-        super().__init__(workers=config.data.workers, max_queue_size=8)
-        if not any(len(samples) for samples, _ in sets):
-            raise InvalidData("data.train: no labelled samples in any of the files")
-        self._sets = [samples for samples, _ in sets]
-        self._pass = np.concatenate(
-            [_repeated(which, len(samples), weight) for which, (samples, weight) in enumerate(sets)]
+    def __init__(self, sets: Sequence[Samples], config: TrainConfig) -> None:
+        names = [str(data.annotations) for data in config.data.train]
+        _check_filled(names, [len(samples) for samples in sets])
+        self._sets = sets
+        self._mixture = Mixture(
+            [len(samples) for samples in sets],
+            [data.weight for data in config.data.train],
+            config.seed,
+        )
+        self._broken = BrokenPictures(
+            config.data.broken_pictures, names, [samples.num_pictures for samples in sets]
         )
         self._config = config
-        self.epoch = 0
 
-    @property
-    def num_batches(self) -> int:
-        return self._config.steps_per_epoch
+    def batch(self, step: int, rows: slice = ALL) -> tuple[Pixels, Floats]:
+        """Inputs uint8 `[N, H, W, 3]` and float32 targets of a step, which count from 0.
 
-    def __getitem__(self, index: int) -> tuple[Pixels, Floats]:
+        Args:
+            step: of the run.
+            rows: of the batch that are wanted.
+
+        Raises:
+            InvalidData: a picture cannot be read.
+        """
         size = self._config.batch_size
-        start = (self.epoch * self.num_batches + index) * size
-        rows = [self._sample(position) for position in range(start, start + size)]
-        return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
+        made = [self._sample(at) for at in range(step * size, (step + 1) * size)[rows]]
+        return np.stack([row[0] for row in made]), np.stack([row[1] for row in made])
+
+    def on_epoch_end(self) -> None:
+        """Says how many pictures were left out so far, if any were."""
+        self._broken.summarise()
 
     def _sample(self, position: int) -> tuple[Pixels, Floats]:
-        which_pass, place = divmod(position, len(self._pass))
-        row = _order(self._config.seed, which_pass, len(self._pass))[place]
-        which_set, index = int(self._pass[row, 0]), int(self._pass[row, 1])
-        rng = np.random.default_rng((self._config.seed, 1, position))
-        return self._sets[which_set].sample(index, rng, self._augment())
+        which_set, index = self._mixture.at(position)
+        for attempt in range(_MAX_ATTEMPTS):
+            if attempt:
+                index = self._mixture.instead(position, attempt)
+            rng = np.random.default_rng((self._config.seed, 1, position))
+            try:
+                return self._sets[which_set].sample(index, rng, self._augment(position))
+            except BrokenPicture as error:
+                self._broken.report(which_set, error)
+        raise InvalidData(
+            f"data.train: {_MAX_ATTEMPTS} samples in a row had pictures that could not be read"
+        )
 
-    def _augment(self) -> AugmentConfig:
+    def _augment(self, position: int) -> AugmentConfig:
+        epoch = position // (self._config.steps_per_epoch * self._config.batch_size)
         weak_from = (1 - self._config.weak_fraction) * self._config.epochs
         augment = self._config.augment
-        return augment.weak() if self.epoch >= weak_from else augment
+        return augment.weak() if epoch >= weak_from else augment
 
 
-@lru_cache(maxsize=4)
-def _order(seed: int, which_pass: int, count: int) -> npt.NDArray[np.int64]:
-    """A permutation of a pass; the threads of two neighbouring passes share the cache."""
-    return np.random.default_rng((seed, 0, which_pass)).permutation(count)
-
-
-def _repeated(which: int, count: int, weight: float) -> npt.NDArray[np.int64]:
-    """Rows (set, sample), each sample about `weight` times; int `[n, 2]`."""
-    indices = np.arange(round(count * weight)) % max(count, 1)
-    return np.column_stack([np.full(len(indices), which), indices])
+def _check_filled(names: Sequence[str], counts: Sequence[int]) -> None:
+    empty = [name for name, count in zip(names, counts, strict=True) if not count]
+    if empty or not names:
+        raise InvalidData(f"data.train: no labelled samples in {', '.join(empty) or 'no file'}")

@@ -1,52 +1,96 @@
-"""Reads a COCO file suspiciously and says in words what is wrong with it."""
+"""Reads COCO files suspiciously and says in words what is wrong with them."""
 
-import dataclasses
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from service.inference.card import Skeleton
 from training.config import DataSet
-from training.data.checks_people import check_people
-from training.data.checks_pictures import check_pictures
+from training.data.checks_copies import check_copies
+from training.data.checks_labels import check_labels
+from training.data.checks_people import CheckedPerson, check_people
+from training.data.checks_pictures import CheckedPicture, check_pictures
 from training.data.checks_skeleton import check_categories
 from training.data.checks_statistics import check_statistics
-from training.data.findings import SEVERITIES, Entry, Finding, Findings, as_entries
+from training.data.findings import Entry, Finding, Findings, Id, as_entries
 
 _SECTIONS = ("images", "annotations", "categories")
-_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def check_data(data: DataSet) -> list[Finding]:
-    """Everything that is wrong or worth knowing, errors first; broken content never raises."""
-    findings = Findings()
-    if not data.images.is_dir():
-        findings.add("error", "the folder of the pictures does not exist", str(data.images))
-    document = _read_document(data.annotations, findings)
-    if document is None:
-        return findings.listed()
-    images, annotations, categories = (_section(document, name, findings) for name in _SECTIONS)
-    skeleton = check_categories(categories, findings)
-    sizes = check_pictures(images, data.images, findings)
-    people = check_people(annotations, sizes, categories, skeleton, findings)
-    check_statistics(people, skeleton, findings)
-    return findings.listed()
+@dataclass(frozen=True, slots=True)
+class CheckedSet:
+    """A data set and what was found out about it.
+
+    Attributes:
+        data: where it is.
+        skeleton: of its first category, if that can be used.
+        pictures: by their ids.
+        people: annotations that can be read, on known pictures.
+        findings: errors first.
+    """
+
+    data: DataSet
+    skeleton: Skeleton | None
+    pictures: Mapping[Id, CheckedPicture]
+    people: Sequence[CheckedPerson]
+    findings: Sequence[Finding]
 
 
-def run_check_data(data: DataSet, *, as_json: bool = False) -> int:
-    """Prints what `check_data` finds; the exit code is 1 if there are errors."""
-    findings = check_data(data)
-    if as_json:
-        entries = [dataclasses.asdict(finding) for finding in findings]
-        sys.stdout.write(json.dumps(entries, indent=2) + "\n")
-    else:
-        _print_report(data, findings)
-    return int(any(finding.severity == "error" for finding in findings))
+@dataclass(frozen=True, slots=True)
+class CheckedSets:
+    """Data sets, each by itself, and what was found by comparing them."""
+
+    sets: Sequence[CheckedSet]
+    across: Sequence[Finding]
+
+    def has_errors(self) -> bool:
+        everything = [*self.across, *(finding for one in self.sets for finding in one.findings)]
+        return any(finding.severity == "error" for finding in everything)
+
+
+def check_sets(sets: Sequence[DataSet]) -> CheckedSets:
+    """Everything that is wrong or worth knowing; broken content never raises."""
+    drafts = [_Draft.read(data) for data in sets]
+    across = Findings()
+    check_copies(
+        [(str(one.data.annotations), [*one.pictures.values()], one.findings) for one in drafts],
+        across,
+    )
+    return CheckedSets([draft.checked() for draft in drafts], across.listed())
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A set before it is compared with the others."""
+
+    data: DataSet
+    skeleton: Skeleton | None
+    pictures: Mapping[Id, CheckedPicture]
+    people: Sequence[CheckedPerson]
+    findings: Findings
+
+    @classmethod
+    def read(cls, data: DataSet) -> "_Draft":
+        findings = Findings()
+        if not data.images.is_dir():
+            findings.add("error", "the folder of the pictures does not exist", str(data.images))
+        document = _read_document(data.annotations, findings)
+        if document is None:
+            return cls(data, None, {}, (), findings)
+        images, annotations, categories = (_section(document, name, findings) for name in _SECTIONS)
+        skeleton = check_categories(categories, findings)
+        pictures = check_pictures(images, data.images, findings)
+        people = check_people(annotations, pictures, categories, skeleton, findings)
+        check_statistics(people, skeleton, findings)
+        check_labels(people, skeleton, findings)
+        return cls(data, skeleton, pictures, people, findings)
+
+    def checked(self) -> CheckedSet:
+        return CheckedSet(
+            self.data, self.skeleton, self.pictures, self.people, self.findings.listed()
+        )
 
 
 def _read_document(path: Path, findings: Findings) -> Entry | None:
@@ -70,25 +114,3 @@ def _section(document: Entry, name: str, findings: Findings) -> list[Entry]:
     if entries is None:
         findings.add("error", f"`{name}` is missing or not a list of objects")
     return entries or []
-
-
-def _print_report(data: DataSet, findings: Sequence[Finding]) -> None:
-    console = Console()
-    console.print(f"[bold]{escape(str(data.annotations))}[/bold]", soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(overflow="fold")
-    for finding in findings:
-        colour = _COLOURS[finding.severity]
-        examples = "".join(f"\n[dim]{escape(example)}[/dim]" for example in finding.examples)
-        table.add_row(
-            f"[{colour}]{finding.severity}[/{colour}]",
-            str(finding.count),
-            escape(finding.message) + examples,
-        )
-    console.print(table)
-    counts = dict.fromkeys(SEVERITIES, 0)
-    for finding in findings:
-        counts[finding.severity] += 1
-    console.print(f"{counts['error']} kinds of errors, {counts['warning']} of warnings")

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from service.inference.card import Skeleton
 from service.inference.types import Box, Floats, Size
-from training.data.findings import Entry, Findings, Id, as_id, as_number, as_numbers
+from training.data.checks_pictures import CheckedPicture
+from training.data.findings import Entry, Findings, Id, Place, as_id, as_number, as_numbers
 
 Flags = npt.NDArray[np.bool_]
 _TOLERANCE_PX = 1.0
@@ -20,11 +21,15 @@ class CheckedPerson:
     """An annotation that can be read.
 
     Attributes:
+        place: in the file.
+        image: id of its picture.
         box: in picture pixels, if it is one.
         joints: `[K, 3]`: x, y in picture pixels, visibility; None without labelled joints.
         crowd: an unknown number of people.
     """
 
+    place: Place
+    image: Id
     box: Box | None
     joints: Floats | None
     crowd: bool
@@ -32,7 +37,7 @@ class CheckedPerson:
 
 def check_people(
     annotations: Sequence[Entry],
-    sizes: Mapping[Id, Size | None],
+    pictures: Mapping[Id, CheckedPicture],
     categories: Sequence[Entry],
     skeleton: Skeleton | None,
     findings: Findings,
@@ -42,27 +47,36 @@ def check_people(
     seen: set[Id] = set()
     people: list[CheckedPerson] = []
     for number, entry in enumerate(annotations):
-        place = f"annotation {entry.get('id', f'number {number}')} (image {entry.get('image_id')})"
+        image = as_id(entry.get("image_id"))
+        picture = None if image is None else pictures.get(image)
+        place = _place(entry, number, picture)
         _check_id(entry, seen, place, findings)
         if entry.get("category_id") != category:
             message = (
                 "an annotation is not of the first category: it counts as a person all the same"
             )
-            findings.add("warning", message, f"{place}: category_id {entry.get('category_id')}")
-        image = as_id(entry.get("image_id"))
-        if image is None or image not in sizes:
+            findings.add(
+                "warning", message, place.with_detail(f"category_id {entry.get('category_id')}")
+            )
+        if image is None or picture is None:
             findings.add("error", "an annotation's `image_id` is not among the images", place)
             continue
-        box = _check_box(entry, sizes[image], place, findings)
+        box = _check_box(entry, picture.size, place, findings)
         joints = _check_joints(entry, skeleton, place, findings)
         if joints is not None:
             _check_area(entry, place, findings)
-            _check_places(joints, box, sizes[image], skeleton, place, findings)
-        people.append(CheckedPerson(box, joints, crowd=entry.get("iscrowd") == 1))
+            _check_places(joints, box, picture.size, skeleton, place, findings)
+        crowd = entry.get("iscrowd") == 1
+        people.append(CheckedPerson(place, image, box, joints, crowd=crowd))
     return people
 
 
-def _check_id(entry: Entry, seen: set[Id], place: str, findings: Findings) -> None:
+def _place(entry: Entry, number: int, picture: CheckedPicture | None) -> Place:
+    text = f"annotation {entry.get('id', f'number {number}')} (image {entry.get('image_id')})"
+    return Place(text, () if picture is None else (picture.path,), number)
+
+
+def _check_id(entry: Entry, seen: set[Id], place: Place, findings: Findings) -> None:
     identity = as_id(entry.get("id"))
     if identity is None:
         findings.add("warning", "an annotation has no `id`", place)
@@ -72,13 +86,13 @@ def _check_id(entry: Entry, seen: set[Id], place: str, findings: Findings) -> No
         seen.add(identity)
 
 
-def _check_box(entry: Entry, size: Size | None, place: str, findings: Findings) -> Box | None:
+def _check_box(entry: Entry, size: Size | None, place: Place, findings: Findings) -> Box | None:
     numbers = as_numbers(entry.get("bbox"))
     if numbers is None or len(numbers) != 4:
         findings.add("error", "`bbox` is not four numbers: x, y, width, height", place)
         return None
     x, y, width, height = numbers
-    box, text = Box.from_xywh(x, y, width, height), f"{place}: {numbers}"
+    box, text = Box.from_xywh(x, y, width, height), place.with_detail(str(numbers))
     if min(width, height) < 1:
         findings.add("warning", "a box is less than a pixel wide or high and is left out", text)
         return None
@@ -92,7 +106,7 @@ def _check_box(entry: Entry, size: Size | None, place: str, findings: Findings) 
     return box
 
 
-def _check_area(entry: Entry, place: str, findings: Findings) -> None:
+def _check_area(entry: Entry, place: Place, findings: Findings) -> None:
     area = as_number(entry.get("area"))
     if area is None or area <= 0:
         message = (
@@ -102,7 +116,7 @@ def _check_area(entry: Entry, place: str, findings: Findings) -> None:
 
 
 def _check_joints(
-    entry: Entry, skeleton: Skeleton | None, place: str, findings: Findings
+    entry: Entry, skeleton: Skeleton | None, place: Place, findings: Findings
 ) -> Floats | None:
     """The joints `[K, 3]`, if there are any that are labelled and can be read."""
     stated = as_number(entry.get("num_keypoints", 0))
@@ -117,7 +131,7 @@ def _check_joints(
     if skeleton is not None and len(numbers) != 3 * len(skeleton.names):
         expected = f"{3 * len(skeleton.names)} (three for each of {len(skeleton.names)} names)"
         message = f"`keypoints` has the wrong length, expected {expected} numbers"
-        findings.add("error", message, f"{place}: {len(numbers)} numbers")
+        findings.add("error", message, place.with_detail(f"{len(numbers)} numbers"))
         return None
     joints = np.array(numbers, np.float64).reshape(-1, 3)
     labelled = int((joints[:, 2] > 0).sum())
@@ -126,9 +140,8 @@ def _check_joints(
         findings.add("error", message, place)
     elif stated != labelled:
         message = "`num_keypoints` is not the number of joints with v above 0"
-        findings.add(
-            "error", message, f"{place}: {entry.get('num_keypoints')} stated, {labelled} labelled"
-        )
+        numbers_of = f"{entry.get('num_keypoints')} stated, {labelled} labelled"
+        findings.add("error", message, place.with_detail(numbers_of))
     return joints if labelled else None
 
 
@@ -137,7 +150,7 @@ def _check_places(
     box: Box | None,
     size: Size | None,
     skeleton: Skeleton | None,
-    place: str,
+    place: Place,
     findings: Findings,
 ) -> None:
     xy, seen = joints[:, :2], joints[:, 2] > 0
@@ -150,7 +163,7 @@ def _check_places(
 
     def report(wrong: Flags, message: str) -> None:
         if wrong.any():
-            findings.add("warning", message, f"{place}: {_listed(wrong, joints, skeleton)}")
+            findings.add("warning", message, place.with_detail(_listed(wrong, joints, skeleton)))
 
     report(zero & seen, "a labelled joint lies at (0, 0): v should be 0 where there is no label")
     report(~zero & ~seen, "a joint has a place but v = 0: it counts as not labelled")

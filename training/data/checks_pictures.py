@@ -1,8 +1,7 @@
-"""Checks of a COCO file's pictures: there, readable, of the stated size, each only once."""
+"""Checks of a COCO file's pictures: there, readable, of the stated size."""
 
 import hashlib
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,49 +13,66 @@ from rich.progress import track
 from service.inference.cores import available_cores
 from service.inference.errors import PoseError
 from service.inference.types import Size
-from training.data.findings import Entry, Findings, Id, as_id, as_number
+from training.data.findings import Entry, Findings, Id, Place, as_id, as_number
 from training.data.pictures import read_picture
+from training.data.thumbnails import Thumbnail, thumbnail
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedPicture:
+    """A picture of a file's `images`.
+
+    Attributes:
+        path: of its file.
+        size: as read, else as the record states it, else None.
+        digest: SHA-256 of the file; empty if it cannot be read.
+        thumbnail: to recognise copies; None if it cannot be read.
+    """
+
+    path: Path
+    size: Size | None
+    digest: str = ""
+    thumbnail: Thumbnail | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Inspected:
-    """What reading a file gave: its digest and size, or the problem."""
+    """What reading a file gave, or the problem."""
 
     digest: str = ""
     size: Size | None = None
+    thumbnail: Thumbnail | None = None
     problem: str = ""
     detail: str = ""
 
 
 def check_pictures(
     images: Sequence[Entry], folder: Path, findings: Findings
-) -> Mapping[Id, Size | None]:
-    """Reads every picture; the size of each image id, None where it is unknown."""
+) -> Mapping[Id, CheckedPicture]:
+    """Reads every picture; what is known of each by its id."""
     if not images:
         findings.add("error", "`images` is empty: there is no picture")
     named = [entry for entry in images if _check_record(entry, findings)]
     paths = [folder / str(entry["file_name"]) for entry in named]
-    sizes: dict[Id, Size | None] = {}
-    same: dict[str, list[str]] = defaultdict(list)
+    pictures: dict[Id, CheckedPicture] = {}
     for entry, path, seen in zip(named, paths, _inspect_all(paths), strict=True):
-        place = f"{entry['file_name']} (image {entry['id']})"
         identity = as_id(entry["id"])
         if identity is None:
             continue
-        if identity in sizes:
+        place = Place(f"{entry['file_name']} (image {entry['id']})", (path,))
+        if identity in pictures:
             findings.add("error", "two images have the same id", place)
-        sizes[identity] = seen.size or _stated_size(entry)
+        size = seen.size or _stated_size(entry)
+        pictures[identity] = CheckedPicture(path, size, seen.digest, seen.thumbnail)
         if seen.problem:
             findings.add("error", seen.problem, f"{path.name}: {seen.detail}")
         else:
-            same[seen.digest].append(str(entry["file_name"]))
             _compare_size(entry, seen.size, place, findings)
-    _note_sizes(sizes.values(), findings)
-    _check_copies(same, findings)
+    _note_sizes([picture.size for picture in pictures.values()], findings)
     _check_unused(folder, {path.name for path in paths}, findings)
-    return sizes
+    return pictures
 
 
 def _check_record(entry: Entry, findings: Findings) -> bool:
@@ -87,7 +103,8 @@ def _inspect(path: Path) -> _Inspected:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return _Inspected(digest=digest, size=read_picture(path).size)
+        image = read_picture(path)
+        return _Inspected(digest, image.size, thumbnail(image.pixels))
     except FileNotFoundError:
         return _Inspected(problem="a picture is missing", detail=f"no file in {path.parent}")
     except (OSError, ValueError, PoseError) as error:
@@ -102,7 +119,7 @@ def _stated_size(entry: Entry) -> Size | None:
     return Size(height=round(height), width=round(width))
 
 
-def _compare_size(entry: Entry, size: Size | None, place: str, findings: Findings) -> None:
+def _compare_size(entry: Entry, size: Size | None, place: Place, findings: Findings) -> None:
     stated = _stated_size(entry)
     if stated is None:
         findings.add("warning", "an image states no `width` and `height`", place)
@@ -115,7 +132,7 @@ def _compare_size(entry: Entry, size: Size | None, place: str, findings: Finding
             if turned
             else "a picture has another size than its record states: are the labels in its pixels?"
         )
-        findings.add("error", message, f"{place}: {seen}")
+        findings.add("error", message, place.with_detail(seen))
 
 
 def _note_sizes(sizes: Iterable[Size | None], findings: Findings) -> None:
@@ -123,13 +140,6 @@ def _note_sizes(sizes: Iterable[Size | None], findings: Findings) -> None:
     if sides:
         shown = f"shorter side {min(sides)} to {max(sides)}, median {statistics.median(sides):g}"
         findings.add("note", "pictures by their size in pixels", shown, count=len(sides))
-
-
-def _check_copies(same: Mapping[str, list[str]], findings: Findings) -> None:
-    for names in same.values():
-        if len(names) > 1:
-            message = "pictures with the same bytes"
-            findings.add("warning", message, " = ".join(names[:4]), count=len(names) - 1)
 
 
 def _check_unused(folder: Path, used: set[str], findings: Findings) -> None:

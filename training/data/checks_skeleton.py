@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
 from training.data.findings import Entry, Findings, as_list, as_numbers
-from training.skeletons import COCO, skeleton_of
-
-_MIRRORED = {"left": "right", "right": "left"}
+from training.skeletons import COCO, mirror_name, skeleton_of
 
 
 def check_categories(categories: Sequence[Entry], findings: Findings) -> Skeleton | None:
@@ -65,7 +63,7 @@ def _check_flip_pairs(category: Entry, names: list[str], findings: Findings) -> 
     if "flip_pairs" in category:
         paired = _check_given_pairs(category["flip_pairs"], names, findings)
     else:
-        paired = {name for name in names if _mirror(name) in names and _mirror(name) != name}
+        paired = {name for name in names if mirror_name(name) in set(names) - {name}}
         if not paired and len(names) > 1:
             findings.add(
                 "warning",
@@ -73,37 +71,29 @@ def _check_flip_pairs(category: Entry, names: list[str], findings: Findings) -> 
                 "absent; if the skeleton has two sides, mirrored pictures teach the wrong one",
             )
     for name in names:
-        if _mirror(name) != name and name not in paired:
+        if mirror_name(name) != name and name not in paired:
             findings.add(
                 "error",
                 "a keypoint of one side has no partner: a mirrored picture would teach it wrongly",
-                f"{name} without {_mirror(name)}",
+                f"{name} without {mirror_name(name)}",
             )
 
 
 def _check_given_pairs(pairs: object, names: list[str], findings: Findings) -> set[str]:
     """The names that are in proper pairs."""
     paired: list[str] = []
-    for pair in as_list(pairs) or [pairs]:
+    listed = as_list(pairs)
+    for pair in [pairs] if listed is None else listed:
         ends = as_numbers(pair)
         if ends is None or len(ends) != 2 or not all(end in range(len(names)) for end in ends):
             message = f"`flip_pairs` has a pair that is not two numbers in 0..{len(names) - 1}"
             findings.add("error", message, str(pair))
             continue
         left, right = (names[int(end)] for end in ends)
-        if left == right or _mirror(left) not in (left, right):
+        if left == right or mirror_name(left) not in (left, right):
             message = "`flip_pairs` (which counts from 0) joins keypoints that do not mirror"
             findings.add("error", message, f"{left} with {right}")
         paired += [left, right]
     if len(set(paired)) != len(paired):
         findings.add("error", "`flip_pairs` names a keypoint twice", str(pairs))
     return set(paired)
-
-
-def _mirror(name: str) -> str:
-    """The name of the other side; the name itself if it has none."""
-    for side, other in _MIRRORED.items():
-        for spelled in (str.lower, str.capitalize, str.upper):
-            if spelled(side) in name:
-                return name.replace(spelled(side), spelled(other))
-    return name

@@ -93,20 +93,35 @@ def read_coco(data: DataSet) -> CocoFile:
 
 
 def people(coco: CocoFile) -> list[PersonRecord]:
-    """Everyone with at least one labelled joint and a box of at least one pixel."""
+    """Everyone with at least one labelled joint and a box of at least one pixel.
+
+    Raises:
+        InvalidData: someone has too many or too few keypoints.
+    """
     pictures = {image["id"]: coco.picture(image) for image in coco.document["images"]}
-    count = len(coco.skeleton.names)
     return [
         PersonRecord(
             picture=pictures[annotation["image_id"]],
             box=Box.from_xywh(*annotation["bbox"]),
-            joints=np.array(annotation["keypoints"], np.float32).reshape(count, 3),
+            joints=_joints(coco, annotation),
         )
         for annotation in coco.document["annotations"]
         if annotation.get("num_keypoints", 0) > 0
         and not annotation.get("iscrowd", 0)
         and min(annotation["bbox"][2:]) >= 1
     ]
+
+
+def _joints(coco: CocoFile, annotation: Mapping[str, Any]) -> Floats:
+    numbers = np.array(annotation["keypoints"], np.float32)
+    names = coco.skeleton.names
+    if numbers.size != 3 * len(names):
+        raise InvalidData(
+            f"annotations: annotation {annotation.get('id')} in {coco.path} has {numbers.size} "
+            f"numbers in `keypoints`, expected {3 * len(names)}: three for each of {len(names)} "
+            "names"
+        )
+    return numbers.reshape(-1, 3)
 
 
 def pictures(coco: CocoFile) -> list[PictureRecord]:
@@ -130,15 +145,34 @@ def common_skeleton(files: Sequence[CocoFile]) -> Skeleton:
     """The skeleton that all files share.
 
     Raises:
-        InvalidData: there is no file, or two files name different keypoints.
+        InvalidData: there is no file, or two files name or mirror other keypoints.
     """
     if not files:
         raise InvalidData("data.train: no annotation file given")
     first = files[0]
     for other in files[1:]:
-        if other.skeleton.names != first.skeleton.names:
-            raise InvalidData(
-                f"categories: {other.path} has keypoints {other.skeleton.names}, "
-                f"but {first.path} has {first.skeleton.names}"
-            )
+        require_joints(other, first.skeleton, str(first.path))
     return first.skeleton
+
+
+def require_joints(coco: CocoFile, skeleton: Skeleton, owner: str) -> None:
+    """Makes sure that a file has the joints of something else, named in the error.
+
+    Raises:
+        InvalidData: it names or mirrors others.
+    """
+    if coco.skeleton.names != skeleton.names:
+        raise InvalidData(
+            f"categories: {coco.path} has {_described(coco.skeleton)}, but {owner} has "
+            f"{_described(skeleton)}; write the labels that are not in COCO's joints anew with "
+            "`convert … --skeleton coco`, or take files with the same joints"
+        )
+    if coco.skeleton.flip_order() != skeleton.flip_order():
+        raise InvalidData(
+            f"categories: {coco.path} has the flip_pairs {coco.skeleton.flip_pairs}, "
+            f"but {owner} has {skeleton.flip_pairs}"
+        )
+
+
+def _described(skeleton: Skeleton) -> str:
+    return f"{len(skeleton.names)} keypoints ({', '.join(skeleton.names)})"

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.inference.geometry import letterbox_affine, transform_points, warp
-from service.inference.types import Box, Floats, Image, Pixels, Size
+from service.inference.geometry import (
+    compose_affines,
+    letterbox_affine,
+    transform_points,
+    warp,
+)
+from service.inference.image import ReducedImage
+from service.inference.types import Box, Floats, Pixels, Size
 from training.codecs import centernet
 from training.codecs.config import CenterNetCodec
 from training.config import AugmentConfig, TrainConfig
 from training.data.augment import change_colours
 from training.data.coco import PictureRecord
-from training.data.pictures import read_picture
+from training.data.pictures import read_reduced
 
 # A person of whom less is left after a cut is neither person nor background.
 _MIN_VISIBLE = 0.3
@@ -40,6 +46,10 @@ class DetectionSamples:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def num_pictures(self) -> int:
+        return len({record.picture for record in self._records})
+
     def sample(
         self, index: int, rng: np.random.Generator, augment: AugmentConfig | None
     ) -> tuple[Pixels, Floats]:
@@ -64,7 +74,7 @@ class DetectionSamples:
 
 
 def _letterbox(record: PictureRecord, size: Size) -> _View:
-    image = read_picture(record.picture)
+    image = read_reduced(record.picture, lambda _: 1.0)
     return _view(image, record, letterbox_affine(image.size, size), size)
 
 
@@ -80,11 +90,18 @@ def _random_cut(
 
     Its size varies around the largest that fits, or with `cover` the smallest that leaves no black.
     """
-    image = read_picture(record.picture)
-    fits = size.width / image.size.width, size.height / image.size.height
-    scale = (max(fits) if cover else min(fits)) * float(
-        np.exp(rng.uniform(-1, 1) * np.log1p(augment.scale))
-    )
+    zoom = float(np.exp(rng.uniform(-1, 1) * np.log1p(augment.scale)))
+    choose = max if cover else min
+
+    def scale_of(picture: Size) -> float:
+        return choose(size.width / picture.width, size.height / picture.height) * zoom
+
+    def finest_scale(stored: Size) -> float:
+        """EXIF may turn the picture by a quarter."""
+        return max(scale_of(stored), scale_of(Size(height=stored.width, width=stored.height)))
+
+    image = read_reduced(record.picture, finest_scale)
+    scale = scale_of(image.size)
     sides = np.array([size.width, size.height])
     free = sides - scale * np.array([image.size.width, image.size.height])
     offset = free * rng.random(2) + sides * rng.uniform(-augment.shift, augment.shift, 2)
@@ -118,14 +135,14 @@ def _mosaic(
     return _View(pixels, np.concatenate(boxes), np.concatenate(ignored))
 
 
-def _view(image: Image, record: PictureRecord, affine: Floats, size: Size) -> _View:
+def _view(image: ReducedImage, record: PictureRecord, affine: Floats, size: Size) -> _View:
     """The picture and its boxes under an affine map without rotation."""
     boxes = _map_boxes(record.boxes, affine)
     crowds = _clip(_map_boxes(record.crowds, affine), size)
     visible = _clip(boxes, size)
     enough = _areas(visible) >= _MIN_VISIBLE * _areas(boxes)
     return _View(
-        pixels=warp(image.pixels, affine, size),
+        pixels=warp(image.pixels, compose_affines(affine, image.to_picture), size),
         boxes=visible[enough],
         ignored=np.concatenate([crowds, visible[~enough]]),
     )

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, cast
 
 Severity = Literal["error", "warning", "note"]
@@ -12,6 +13,26 @@ Entry = Mapping[str, object]
 Id = int | str
 
 _MAX_EXAMPLES = 5
+_MAX_PLACES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was found.
+
+    Attributes:
+        text: in words.
+        pictures: files that show it.
+        person: number of the annotation in the file.
+    """
+
+    text: str
+    pictures: tuple[Path, ...] = ()
+    person: int | None = None
+
+    def with_detail(self, detail: str) -> "Place":
+        """The same place, and what is there."""
+        return replace(self, text=f"{self.text}: {detail}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +44,35 @@ class Finding:
             `note` (worth knowing).
         message: what is wrong and what was expected.
         count: how often it was found.
-        examples: the first few places.
+        places: the first dozen that have one.
     """
 
     severity: Severity
     message: str
     count: int
-    examples: tuple[str, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The first few places in words."""
+        return tuple(place.text for place in self.places[:_MAX_EXAMPLES])
 
 
 class Findings:
     """Collects remarks; those with the same severity and message are counted as one finding."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[Severity, str], list[str]] = {}
+        self._places: dict[tuple[Severity, str], list[Place]] = {}
         self._counts: dict[tuple[Severity, str], int] = {}
 
-    def add(self, severity: Severity, message: str, place: str = "", *, count: int = 1) -> None:
+    def add(
+        self, severity: Severity, message: str, place: Place | str = "", *, count: int = 1
+    ) -> None:
         key = (severity, message)
         self._counts[key] = self._counts.get(key, 0) + count
         places = self._places.setdefault(key, [])
-        if place and len(places) < _MAX_EXAMPLES:
-            places.append(place)
+        if place and len(places) < _MAX_PLACES:
+            places.append(Place(place) if isinstance(place, str) else place)
 
     def has_errors(self) -> bool:
         return any(severity == "error" for severity, _ in self._counts)

@@ -6,12 +6,18 @@ from typing import Any
 import numpy as np
 
 from service.inference.card import Skeleton
-from service.inference.geometry import crop_affine, transform_points, warp
+from service.inference.geometry import (
+    affine_scale,
+    compose_affines,
+    crop_affine,
+    transform_points,
+    warp,
+)
 from service.inference.types import Box, Floats, Pixels
 from training.config import AugmentConfig, TrainConfig
 from training.data.augment import change_colours, occlude
 from training.data.coco import PersonRecord
-from training.data.pictures import read_picture
+from training.data.pictures import read_reduced
 
 _HALF_BODY_MIN_JOINTS = 8
 _HALF_BODY_PADDING = 1.5
@@ -31,6 +37,10 @@ class KeypointSamples:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def num_pictures(self) -> int:
+        return len({record.picture for record in self._records})
+
     def sample(
         self, index: int, rng: np.random.Generator, augment: AugmentConfig | None
     ) -> tuple[Pixels, Floats]:
@@ -44,15 +54,17 @@ class KeypointSamples:
             joint has a label.
         """
         record = self._records[index]
-        picture = read_picture(record.picture)
         joints = record.joints
         box, changes = record.box, {}
         if augment is not None:
             box, changes = _draw_geometry(box, joints, augment, rng)
         affine = crop_affine(box, self._size, self._padding, **changes)
+        # Without augmentation the crop is that of serving, from all pixels.
+        scale = 1.0 if augment is None else affine_scale(affine)
+        picture = read_reduced(record.picture, lambda _: scale)
         if changes.get("flip"):
             joints = joints[self._flip_order]
-        crop = warp(picture.pixels, affine, self._size)
+        crop = warp(picture.pixels, compose_affines(affine, picture.to_picture), self._size)
         if augment is not None:
             crop = change_colours(crop, augment.colour, rng)
             if rng.random() < augment.occlusion_probability:
