@@ -20,11 +20,16 @@ def oks(a_xy: Floats, b_xy: Floats, area: float, sigmas: Floats) -> float:
         area: of the person, in square pixels.
         sigmas: `[K]`, the annotators' standard deviations relative to the square root of the area.
     """
+    return float(joint_similarities(a_xy, b_xy, area, sigmas).mean())
+
+
+def joint_similarities(a_xy: Floats, b_xy: Floats, area: float, sigmas: Floats) -> Floats:
+    """The similarity of each joint of two poses, `[K]`, each in 0..1; the arguments of `oks`."""
     squared = np.sum((a_xy - b_xy) ** 2, axis=-1)
     # COCO's k is twice the deviation.
     variances = (2 * sigmas) ** 2 * max(area, 1.0)
     similarities: Floats = np.exp(-squared / (2 * variances))
-    return float(similarities.mean())
+    return similarities
 
 
 def distinct(poses: Floats, areas: Sequence[float], sigmas: Floats, threshold: float) -> list[int]:

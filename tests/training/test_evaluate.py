@@ -1,17 +1,27 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-from service.inference.card import METADATA_KEY, InputSize, ModelCard, Skeleton
+from service.inference.card import ModelCard, Skeleton
 from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
 from service.inference.estimator import PoseEstimator
 from service.inference.geometry import crop_affine, letterbox_affine, transform_points, warp
-from service.inference.types import Box, Size
+from service.inference.types import Box
+from tests.training.fixed_bundles import (
+    CROP,
+    LETTERBOX,
+    PADDING,
+    SLOTS,
+    make_card,
+    write_bundle,
+    write_detector_bundle,
+    write_keypoint_bundle,
+)
+from training.cli import main
 from training.config import DataSet
 from training.data.coco import CocoFile, read_coco
 from training.data.pictures import read_picture
@@ -22,31 +32,12 @@ from training.evaluate import (
     run_evaluate,
 )
 from training.flip_test import FlipTest
+from training.measure import measure_keypoints, measure_pipeline
 from training.metrics import BOX_FIGURES, KEYPOINT_FIGURES
 from training.networks.build import build_network
 from training.recipes.pose import mobilenetv2_heatmap_debug
 from training.run import create_run
 from training.skeletons import COCO
-
-CROP, LETTERBOX = Size(128, 96), Size(96, 96)
-PADDING = 1.25
-SLOTS = 5
-
-
-def make_card(task: str, size: Size, skeleton: Skeleton = COCO) -> ModelCard:
-    pose = task == "keypoints"
-    return ModelCard(
-        name="oracle" if pose else "finder",
-        version=3,
-        task=task,
-        input=InputSize(height=size.height, width=size.width),
-        crop_padding=PADDING if pose else None,
-        skeleton=skeleton if pose else None,
-        recipe="none",
-        config={},
-        data=(),
-        metrics={},
-    )
 
 
 class Oracle:
@@ -95,7 +86,7 @@ def keypoint_oracle(coco: CocoFile, *, error_px: float = 0.0) -> Oracle:
     return oracle
 
 
-def box_oracle(coco: CocoFile, *, only_image: int | None = None) -> Oracle:
+def box_oracle(coco: CocoFile, *, only_image: int | None = None, twice: bool = False) -> Oracle:
     oracle = Oracle(make_card("detection", LETTERBOX))
     for image in coco.document["images"]:
         picture = read_picture(coco.picture(image))
@@ -104,10 +95,10 @@ def box_oracle(coco: CocoFile, *, only_image: int | None = None) -> Oracle:
         people = [one for one in coco.document["annotations"] if one["image_id"] == image["id"]]
         if only_image not in (None, image["id"]):
             people = []
-        for slot, person in enumerate(people):
+        for slot, person in enumerate(people * 2 if twice else people):
             x, y, width, height = person["bbox"]
             corners = transform_points(np.array([[x, y], [x + width, y + height]]), affine)
-            boxes[slot], scores[slot] = corners.ravel(), 0.8
+            boxes[slot], scores[slot] = corners.ravel(), 0.8 if slot < len(people) else 0.7
         crop = warp(picture.pixels, affine, LETTERBOX)
         oracle.answers[crop.tobytes()] = {"boxes": boxes, "scores": scores}
     return oracle
@@ -143,6 +134,18 @@ def test_batches_change_nothing_and_are_not_exceeded(coco: CocoFile, batch_size:
     assert evaluate_keypoints(oracle, coco, batch_size=batch_size) == whole
     assert max(oracle.batches) <= batch_size
     assert sum(oracle.batches) == whole.people
+
+
+def test_answers_to_given_boxes_stay_with_their_people(coco: CocoFile) -> None:
+    measurement = measure_keypoints(keypoint_oracle(coco), coco)
+    assert measurement.asked is not None
+    people = coco.document["annotations"]
+    assert sorted(measurement.asked) == list(range(len(people)))
+    for place, result in zip(measurement.asked, measurement.results, strict=True):
+        expected = np.array(people[place]["keypoints"]).reshape(17, 3)
+        found = np.array(result["keypoints"]).reshape(17, 3)
+        assert result["image_id"] == people[place]["image_id"]
+        np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=1e-3)
 
 
 def test_flip_test_mirrors_back_and_cancels_a_bias(coco: CocoFile) -> None:
@@ -252,38 +255,32 @@ def test_end_to_end_takes_the_detectors_boxes(coco: CocoFile) -> None:
     assert set(evaluate_pipeline(nobody, coco).metrics.values()) == {0.0}
 
 
+def test_person_whom_the_detector_finds_twice_is_answered_once(coco: CocoFile) -> None:
+    """Who looks twice at the same crop sees the same joints, which are suppressed by their OKS."""
+    boxes, keypoints = box_oracle(coco, twice=True), keypoint_oracle(coco)
+    keypoints.answers = _same_answers(coco, boxes)
+    measurement = measure_pipeline(PoseEstimator("p", boxes, keypoints, 0.0), coco)
+    assert len(measurement.results) == len(coco.document["annotations"])
+    scores = [result["score"] for result in measurement.results]
+    assert scores == pytest.approx([0.8 * 0.9] * len(scores))
+
+
+def _same_answers(coco: CocoFile, boxes: Oracle) -> dict[bytes, dict[str, np.ndarray]]:
+    """Every box is answered with the same joints in its crop."""
+    answers: dict[bytes, dict[str, np.ndarray]] = {}
+    joints = np.column_stack([np.linspace(10, 90, 17), np.linspace(10, 120, 17), np.full(17, 0.9)])
+    for image in coco.document["images"]:
+        pixels = read_picture(coco.picture(image)).pixels
+        for box in _detected(boxes, coco, image):
+            crop = warp(pixels, crop_affine(box, CROP, PADDING), CROP)
+            answers[crop.tobytes()] = {"keypoints": joints.astype(np.float32)}
+    return answers
+
+
 def _detected(boxes: Oracle, coco: CocoFile, image: dict) -> list[Box]:
     """In the order of the annotations: all have the same score."""
     estimator = PoseEstimator("p", boxes, boxes, 0.0)
     return [box for _, box in estimator.detect(read_picture(coco.picture(image)))]
-
-
-def write_bundle(folder: Path, card: ModelCard, outputs: dict[str, np.ndarray]) -> Path:
-    """An ONNX file that gives the same outputs `[1, ...]` for each of N pictures."""
-    nodes = [
-        helper.make_node("Shape", ["image"], ["count"], start=0, end=1),
-    ]
-    initializers, values = [], []
-    for name, value in outputs.items():
-        rest = np.array(value.shape[1:], np.int64)
-        initializers.append(onnx.numpy_helper.from_array(value, f"{name}_one"))
-        initializers.append(onnx.numpy_helper.from_array(rest, f"{name}_rest"))
-        nodes.append(
-            helper.make_node("Concat", ["count", f"{name}_rest"], [f"{name}_shape"], axis=0)
-        )
-        nodes.append(helper.make_node("Expand", [f"{name}_one", f"{name}_shape"], [name]))
-        shape = ["N", *value.shape[1:]]
-        values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    size = card.input
-    image = helper.make_tensor_value_info(
-        "image", TensorProto.UINT8, ["N", size.height, size.width, 3]
-    )
-    graph = helper.make_graph(nodes, "fixed", [image], values, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {METADATA_KEY: card.model_dump_json()})
-    folder.mkdir()
-    onnx.save(model, folder / "model.onnx")
-    return folder
 
 
 @pytest.fixture
@@ -294,17 +291,8 @@ def data(stick_people: Callable[..., DataSet]) -> DataSet:
 @pytest.fixture
 def bundles(tmp_path: Path) -> tuple[Path, Path]:
     """A keypoint network that says every joint is in the middle, a detector of one large box."""
-    joints = np.full((1, 17, 3), (48, 64, 0.5), np.float32)
-    keypoints = write_bundle(
-        tmp_path / "joints", make_card("keypoints", CROP), {"keypoints": joints}
-    )
-    boxes = np.zeros((1, SLOTS, 4), np.float32)
-    boxes[0, 0] = (10, 20, 80, 75)
-    scores = np.zeros((1, SLOTS), np.float32)
-    scores[0, 0] = 0.7
-    detector = write_bundle(
-        tmp_path / "boxes", make_card("detection", LETTERBOX), {"boxes": boxes, "scores": scores}
-    )
+    keypoints = write_keypoint_bundle(tmp_path / "joints")
+    detector = write_detector_bundle(tmp_path / "boxes")
     return keypoints, detector
 
 
@@ -312,7 +300,7 @@ def test_bundles_are_measured_and_shown(
     data: DataSet, bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     keypoints, detector = bundles
-    evaluation = run_evaluate(keypoints, data, flip_test=True)
+    evaluation, _ = run_evaluate(keypoints, data, flip_test=True)
     shown = capsys.readouterr().out
     for text in (
         "oracle/3",
@@ -324,19 +312,60 @@ def test_bundles_are_measured_and_shown(
     ):
         assert text in shown
     assert evaluation.flip_test
-    assert run_evaluate(keypoints / "model.onnx", data, detector=detector).boxes == "finder/3"
+    end_to_end, _ = run_evaluate(keypoints / "model.onnx", data, detector=detector)
+    assert end_to_end.boxes == "finder/3"
     assert "boxes: finder/3, flip test: no" in capsys.readouterr().out
-    assert run_evaluate(detector, data).metrics.keys() == set(BOX_FIGURES)
+    boxes, _ = run_evaluate(detector, data)
+    assert boxes.metrics.keys() == set(BOX_FIGURES)
 
 
 def test_json_holds_what_is_returned(
     data: DataSet, bundles: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evaluation = run_evaluate(bundles[0], data, detector=bundles[1], as_json=True)
+    evaluation, analysis = run_evaluate(bundles[0], data, detector=bundles[1], as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert document["metrics"] == evaluation.metrics
+    assert document["analysis"]["best"] == dataclasses.asdict(analysis.best)
+    assert [joint["name"] for joint in document["analysis"]["joints"]] == list(COCO.names)
     assert document["boxes"] == "finder/3"
     assert document["pictures"] == 3
+
+
+def test_skeleton_of_ones_own_is_analysed(
+    data: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five of the joints, under other names and with a pair that the names do not show."""
+    names = ("snout", "paw_a", "paw_b", "ear_a", "ear_b")
+    document = json.loads(data.annotations.read_text())
+    document["categories"][0] |= {"keypoints": names, "skeleton": [], "flip_pairs": [(1, 2)]}
+    for annotation in document["annotations"]:
+        annotation["keypoints"] = annotation["keypoints"][:15]
+        annotation["num_keypoints"] = sum(visible > 0 for visible in annotation["keypoints"][2::3])
+    data.annotations.write_text(json.dumps(document))
+    skeleton = Skeleton(names=names, edges=(), flip_pairs=((1, 2),), sigmas=(0.05,) * 5)
+    joints = np.full((1, 5, 3), (48, 20, 0.5), np.float32)
+    card = make_card("keypoints", CROP, skeleton)
+    bundle = write_bundle(tmp_path / "animal", card, {"keypoints": joints})
+    _, analysis = run_evaluate(bundle, data)
+    assert [joint.name for joint in analysis.joints] == list(names)
+    assert [group.name for group in analysis.visibility][-1] == "5 joints"
+    assert "paw_b" in capsys.readouterr().out
+
+
+def test_worst_cases_are_drawn_from_the_command_line(
+    data: DataSet, bundles: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "evaluate", str(bundles[0]), "--data", f"{data.annotations}:{data.images}",
+        "--detector", str(bundles[1]), "--min-person-score", "0.2", "--details",
+        "--save-errors", str(tmp_path / "errors"),
+    ]  # fmt: skip
+    assert main(command) == 0
+    assert "if mended" in capsys.readouterr().out
+    assert json.loads((tmp_path / "errors" / "errors.json").read_text())["min_score"] == 0.2
+    assert list(tmp_path.glob("errors/*/*.jpg"))
+    assert main(command) == 2
+    assert "save_errors" in capsys.readouterr().err
 
 
 def test_detector_takes_neither_flip_test_nor_detector(
@@ -367,7 +396,7 @@ def test_run_folder_is_measured_with_its_best_weights(data: DataSet, tmp_path: P
     with pytest.raises(InvalidData, match="no best weights yet"):
         run_evaluate(run.folder, data)
     build_network(config, COCO).save_weights(run.best_weights)
-    evaluation = run_evaluate(run.folder, data)
+    evaluation, _ = run_evaluate(run.folder, data)
     assert evaluation.model == "pose-debug/1"
     assert "Keras" in evaluation.provider
     assert 0 <= evaluation.metrics["AP"] < 0.5

@@ -1,8 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from service.inference.errors import InvalidData
-from training.metrics import BOX_FIGURES, KEYPOINT_FIGURES, box_metrics, keypoint_metrics
+from training.comparison import box_comparison, keypoint_comparison
+from training.metrics import BOX_FIGURES, KEYPOINT_FIGURES, coco_metrics
 from training.skeletons import COCO
 
 AREA = 50.0**2
@@ -38,6 +41,16 @@ def answer(truth: dict, *, score: float = 0.9, shift: float = 0.0) -> dict:
         "bbox": [x + shift, y, width, height],
         "score": score,
     }
+
+
+def keypoint_metrics(truth: dict, results: list[dict], sigmas: Sequence[float]) -> dict[str, float]:
+    return coco_metrics(keypoint_comparison(truth, results, sigmas))
+
+
+def box_metrics(
+    truth: dict, results: list[dict], *, min_height_px: float = 0.0
+) -> dict[str, float]:
+    return coco_metrics(box_comparison(truth, results, min_height_px=min_height_px))
 
 
 def all_near(figures: dict[str, float], value: float, *names: str) -> bool:

@@ -1,0 +1,1 @@
+"""What stands behind an average precision: joints, sizes, scores, thresholds, kinds of errors."""
