@@ -1,56 +1,80 @@
 """The verb `train`: data and configuration in, a run folder out."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
 from service.inference.card import Skeleton
-from service.inference.errors import InvalidData
-from training.callbacks import Progress, SaveCheckpoint, StartEpoch, Validate
+from training.checkpoint import Position, last_position, restore_checkpoint
 from training.config import TrainConfig
 from training.data.batches import Samples, TrainingBatches
-from training.data.coco import CocoFile, common_skeleton, people, pictures, read_coco
+from training.data.coco import (
+    CocoFile,
+    common_skeleton,
+    people,
+    pictures,
+    read_coco,
+    require_joints,
+)
 from training.data.detection import DetectionSamples
 from training.data.keypoints import KeypointSamples
-from training.losses import network_loss
-from training.networks.build import build_network
-from training.run import Run, create_run, open_run
-from training.schedule import learning_rates
-from training.validation import evaluate_network
+from training.data.sets import doubts
+from training.data.stream import stream
+from training.failures import explained
+from training.learning.learner import Learner, make_learner
+from training.loop import Loop
+from training.notices import warn
+from training.run import Run, create_run
+from training.stopping import StopRequest
+from training.validation import Validation
 
 
-def train(config: TrainConfig, output: Path) -> Run:
+def train(config: TrainConfig, output: Path, *, max_minutes: float | None = None) -> Run:
     """Trains a network into a new run folder.
 
+    Args:
+        config: of the run.
+        output: its folder, which must be new; with several hosts, one that all of them see.
+        max_minutes: after which it saves and ends; None for never.
+
     Raises:
+        Stopped: before the last epoch, with a checkpoint: by a signal, or its time was up.
         InvalidData: the data, the configuration or the run folder cannot be used, or the loss
             stopped being a number.
+        TrainingFailed: memory did not suffice, or another host was lost.
     """
     files = [read_coco(data) for data in config.data.train]
     skeleton = common_skeleton(files) if config.task == "keypoints" else None
-    keras.utils.set_random_seed(config.seed)
     # Before the folder is made, so that a mistake in the configuration leaves nothing behind.
-    model = compile_network(config, skeleton)
-    run = create_run(output, config, skeleton)
-    _fit(run, model, files, best=float("-inf"))
+    batches = make_batches(files, config, skeleton)
+    val_files = read_validation(config, skeleton)
+    learner = make_learner(config, skeleton)
+    run = Run(output, config, skeleton)
+    if learner.is_chief:
+        create_run(output, config, skeleton)
+    for doubt in doubts(files, val_files):
+        warn(doubt)
+    _fit(run, learner, batches, val_files, Position(), max_minutes)
     return run
 
 
-def resume(folder: Path) -> Run:
-    """Goes on with a run from its last checkpoint, with its own configuration.
+def resume(run: Run, *, max_minutes: float | None = None) -> Run:
+    """Goes on with a run from its last checkpoint.
 
     It sees the samples, augmentation and learning rates that an uninterrupted run would have seen.
 
     Raises:
-        InvalidData: as `train`, or the folder holds no run.
+        As `train`.
     """
-    run = open_run(folder)
-    files = [read_coco(data) for data in run.config.data.train]
-    keras.utils.set_random_seed(run.config.seed)
-    model = compile_network(run.config, run.skeleton)
-    best = run.restore_checkpoint(model) if run.epochs_done() else float("-inf")
-    _fit(run, model, files, best)
+    config = run.config
+    files = [read_coco(data) for data in config.data.train]
+    batches = make_batches(files, config, run.skeleton)
+    val_files = read_validation(config, run.skeleton)
+    if last_position(run.checkpoints).step:
+        # The files that the run started from may be gone.
+        config = config.model_copy(update={"backbone_weights": "none", "init_weights": None})
+    learner = make_learner(config, run.skeleton)
+    position = restore_checkpoint(run.checkpoints, learner.network, learner.optimizer)
+    _fit(run, learner, batches, val_files, position, max_minutes)
     return run
 
 
@@ -61,65 +85,44 @@ def make_samples(coco: CocoFile, config: TrainConfig, skeleton: Skeleton | None)
     return KeypointSamples(people(coco), config, skeleton)
 
 
-def compile_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model:
-    """The network with loss and optimizer, its optimizer's variables built."""
-    model = build_network(config, skeleton)
-    settings = config.optimizer
-    optimizer = keras.optimizers.AdamW(
-        learning_rates(settings, config.steps_per_epoch * config.epochs),
-        weight_decay=settings.weight_decay,
-        global_clipnorm=settings.clip_norm,
-        use_ema=settings.ema_momentum > 0,
-        ema_momentum=settings.ema_momentum,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer, loss=network_loss(config, model))
-    return model
+def make_batches(
+    files: Sequence[CocoFile], config: TrainConfig, skeleton: Skeleton | None
+) -> TrainingBatches:
+    """The batches of a run over all files.
+
+    Raises:
+        InvalidData: a file has no labelled samples.
+    """
+    return TrainingBatches([make_samples(coco, config, skeleton) for coco in files], config)
 
 
-def _fit(run: Run, model: keras.Model, files: list[CocoFile], best: float) -> None:
+def read_validation(config: TrainConfig, skeleton: Skeleton | None) -> list[CocoFile]:
+    """The files to measure on.
+
+    Raises:
+        InvalidData: one cannot be read, or has other keypoints than the network.
+    """
+    files = [read_coco(data) for data in config.data.val]
+    for coco in files:
+        if skeleton is not None:
+            require_joints(coco, skeleton, "the training set")
+    return files
+
+
+def _fit(
+    run: Run,
+    learner: Learner,
+    batches: TrainingBatches,
+    val_files: Sequence[CocoFile],
+    position: Position,
+    max_minutes: float | None,
+) -> None:
     config = run.config
-    sets = [
-        (make_samples(coco, config, run.skeleton), data.weight)
-        for coco, data in zip(files, config.data.train, strict=True)
-    ]
-    batches = TrainingBatches(sets, config)
-    val_files = [read_coco(data) for data in config.data.val]
-
-    def measure(network: keras.Model) -> Mapping[str, float]:
-        return evaluate_network(network, config, run.skeleton, val_files)
-
-    log = keras.callbacks.CSVLogger(str(run.folder / "log.csv"), append=True)
-    validate = Validate(run, measure if val_files else None, best)
-    callbacks = [
-        StartEpoch(batches),
-        keras.callbacks.TerminateOnNaN(raise_error=True),
-        validate,
-        SaveCheckpoint(run, validate),
-        log,
-        Progress(config, run.epochs_done()),
-    ]
-    if keras.backend.backend() == "tensorflow":
-        callbacks.append(keras.callbacks.TensorBoard(str(run.folder / "tensorboard")))
-    try:
-        model.fit(
-            batches,
-            epochs=config.epochs,
-            initial_epoch=run.epochs_done(),
-            callbacks=callbacks,
-            # The batches have their own order, which a resumed run must meet again.
-            shuffle=False,
-            verbose=0,
-        )
-    except RuntimeError as error:
-        if "NaN" not in str(error):
-            raise
-        raise InvalidData(
-            f"loss: not a number in epoch {run.epochs_done() + 1}; the checkpoint before it is "
-            f"kept. Lower optimizer.learning_rate ({config.optimizer.learning_rate}) or check the "
-            "labels with check-data"
-        ) from error
-    finally:
-        # Keras closes it only at a regular end.
-        log.on_train_end()
+    steps = range(position.step, config.steps_per_epoch * config.epochs)
+    with StopRequest(max_minutes) as stop, explained(learner, config):
+        loop = Loop(run, learner, position, stop, batches.on_epoch_end)
+        validation = Validation(run, val_files, loop.check) if learner.is_chief else None
+        with stream(
+            lambda step: batches.batch(step, learner.rows), steps, config.data.workers
+        ) as made:
+            loop.run(made, validation)

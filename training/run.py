@@ -2,26 +2,27 @@
 
 runs/x/config.json           the resolved TrainConfig
        skeleton.json         for keypoint networks
-       checkpoints/00012/    weights and optimizer state after epoch 12; only the last is kept
+       checkpoints/          weights and optimizer state after some step; the last two are kept
        best.weights.h5       averaged (EMA) weights with the best validation AP
        final.weights.h5      averaged weights of the newest measured epoch, at the end the last
+       environment.json      software and hardware that it ran on, seconds spent
        log.csv, tensorboard/
 """
 
-import shutil
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 from pydantic import ValidationError
 
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
+from training.checkpoint import last_position, replace_file, restore_network
 from training.config import TrainConfig, Weights
 from training.networks.build import build_network
-
-_WEIGHTS = "last.weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class Run:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
+    def note_environment(self, environment: Mapping[str, Any], duration_s: float) -> None:
+        """Writes what the run runs on, and for how long it has.
+
+        Raises:
+            TrainingFailed: the file cannot be written.
+        """
+        text = json.dumps({**environment, "duration_s": round(duration_s, 3)}, indent=2)
+        replace_file(self.folder / "environment.json", lambda draft: _write(draft, text))
+
     def network(self, weights: Weights = "best") -> keras.Model:
         """The trainable graph with weights of the run.
 
@@ -53,60 +63,25 @@ class Run:
         Raises:
             InvalidData: the run has no such weights yet.
         """
-        match weights:
-            case "best":
-                path = self.best_weights
-            case "final":
-                path = self.final_weights
-            case "raw":
-                path = self._last_checkpoint() / _WEIGHTS
-        if not path.is_file():
+        path = self.final_weights if weights == "final" else self.best_weights
+        if weights != "raw" and not path.is_file():
             raise InvalidData(f"run {self.folder}: no {weights} weights yet")
-        config = self.config.model_copy(update={"backbone_weights": "none", "init_weights": None})
-        network = build_network(config, self.skeleton)
-        network.load_weights(path)
+        network = empty_network(self.config, self.skeleton)
+        if weights == "raw":
+            restore_network(self.checkpoints, network)
+        else:
+            network.load_weights(path)
         return network
 
-    def _last_checkpoint(self) -> Path:
-        return max(self.checkpoints.glob("[0-9]*"), default=self.checkpoints / "none")
-
     def epochs_done(self) -> int:
-        """Epochs of the last checkpoint; 0 without one."""
-        name = self._last_checkpoint().name
-        return int(name) if name.isdigit() else 0
+        """Finished epochs at the last checkpoint; 0 without one."""
+        return last_position(self.checkpoints).epochs
 
-    def save_checkpoint(self, model: keras.Model, epoch: int, best: float) -> None:
-        """Writes weights and optimizer state after `epoch` epochs; a kill leaves the one before."""
-        target = self.checkpoints / f"{epoch:05d}"
-        draft = self.checkpoints / "draft"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        model.save_weights(draft / _WEIGHTS)
-        state = {
-            f"{i:05d}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)
-        }
-        np.savez(draft / "state.npz", allow_pickle=False, best=best, **state)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        for old in self.checkpoints.glob("[0-9]*"):
-            if old != target:
-                shutil.rmtree(old)
 
-    def restore_checkpoint(self, model: keras.Model) -> float:
-        """Puts the last checkpoint into a compiled model; returns the best AP so far.
-
-        Raises:
-            InvalidData: the checkpoint belongs to another network.
-        """
-        checkpoint = self._last_checkpoint()
-        try:
-            model.load_weights(checkpoint / _WEIGHTS)
-            with np.load(checkpoint / "state.npz") as state:
-                for i, variable in enumerate(model.optimizer.variables):
-                    variable.assign(state[f"{i:05d}"])
-                return float(state["best"])
-        except (OSError, ValueError, KeyError) as error:
-            raise InvalidData(f"checkpoint {checkpoint} does not fit: {error}") from error
+def empty_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model:
+    """The graph of a run in float32, without the weights that the run started from."""
+    plain = config.model_copy(update={"backbone_weights": "none", "init_weights": None})
+    return build_network(plain, skeleton)
 
 
 def create_run(folder: Path, config: TrainConfig, skeleton: Skeleton | None) -> Run:
@@ -114,14 +89,21 @@ def create_run(folder: Path, config: TrainConfig, skeleton: Skeleton | None) -> 
 
     Raises:
         InvalidData: the folder already holds a run.
+        TrainingFailed: it cannot be written.
     """
     if (folder / "config.json").exists():
         raise InvalidData(f"output: {folder} already holds a run; use --resume or another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     if skeleton is not None:
-        (folder / "skeleton.json").write_text(skeleton.model_dump_json(indent=2))
-    (folder / "config.json").write_text(config.model_dump_json(indent=2))
+        text = skeleton.model_dump_json(indent=2)
+        replace_file(folder / "skeleton.json", lambda draft: _write(draft, text))
+    # Last, since it makes the folder a run.
+    text_of_config = config.model_dump_json(indent=2)
+    replace_file(folder / "config.json", lambda draft: _write(draft, text_of_config))
     return Run(folder, config, skeleton)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
 
 
 def open_run(folder: Path) -> Run:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from service.inference.errors import InvalidInput
+from training.codecs.config import HeatmapCodec, SimccCodec
 from training.config import DataSet, TrainConfig
+from training.networks.config import BackboneConfig, SimccHead
 from training.settings import parse_config
 
 
@@ -77,3 +79,51 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(InvalidInput, match="person-detector"):
         parse_config((), "resnet9000", None, "train")
+
+
+def test_a_part_of_another_kind_keeps_nothing_of_the_recipes() -> None:
+    config = _parse("--codec.kind", "simcc", "--codec.bins-per-px", "3", "--head.kind", "simcc")
+    assert config.codec == SimccCodec(bins_per_px=3)
+    assert config.head == SimccHead()
+    # What is not named stays.
+    assert config.neck == _parse().neck
+    assert config.optimizer == _parse().optimizer
+
+
+def test_a_part_of_the_same_kind_keeps_the_rest() -> None:
+    config = _parse("--codec.kind", "heatmap", "--codec.sigma-px", "1.5")
+    assert config.codec == HeatmapCodec(stride=4, sigma_px=1.5)
+
+
+def test_the_file_may_change_a_kind_and_flags_refine_it(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('neck = "none"\n[codec]\nkind = "simcc"\n[head]\nkind = "simcc"\nhidden = 64\n')
+    config = _parse("--head.key-size", "32", toml=file)
+    assert config.head == SimccHead(hidden=64, key_size=32)
+    assert config.neck is None
+
+
+def test_another_backbone_keeps_no_layers_of_the_one_before() -> None:
+    config = _parse("--backbone.name", "resnet50", "--backbone.taps", "32,16,8,4")
+    assert config.backbone == BackboneConfig(name="resnet50", taps=(32, 16, 8, 4))
+    with pytest.raises(InvalidInput, match=r"neck\.channels has 4 entries and backbone\.taps 1"):
+        _parse("--backbone.name", "resnet50")
+
+
+def test_taps_are_strides_or_layers() -> None:
+    taps = "out_relu,16,block_5_add,4"
+    assert _parse("--backbone.taps", taps).backbone.taps == ("out_relu", 16, "block_5_add", 4)
+
+
+def test_a_neck_can_be_left_out() -> None:
+    assert _parse("--neck", "none").neck is None
+
+
+def test_a_field_of_another_kind_is_named() -> None:
+    with pytest.raises(InvalidInput, match="bins_per_px"):
+        _parse("--codec.bins-per-px", "3")
+
+
+def test_a_head_that_does_not_answer_the_codec_is_named() -> None:
+    with pytest.raises(InvalidInput, match="head dense does not answer codec simcc"):
+        _parse("--codec.kind", "simcc")

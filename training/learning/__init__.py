@@ -1,0 +1,1 @@
+"""One step of training, on the backend and the devices that are there."""
