@@ -15,7 +15,13 @@ _VERBS = {
     "train": "train a network, or resume a run",
     "evaluate": "measure a run or a bundle on a COCO file",
     "export": "write a run as a bundle that the service loads",
+    "report": "write one page about a run or a bundle",
+    "predict": "find people in pictures, draw them and keep the results",
+    "benchmark": "time a run or a bundle per batch size",
+    "info": "say what a run or a bundle is, how large and how much work",
     "recipes": "list the recipes",
+    "attention": "draw where a network with attention looks",
+    "convert": "write another tool's labels as a COCO file",
     "check-data": "say what is wrong with a COCO file",
     "import-movenet": "make starting weights from MoveNet Lightning",
 }

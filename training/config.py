@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.inference.card import InputSize, Name, Task
+from service.inference.cores import available_cores
 from training.codecs.config import Codec
 from training.networks.config import (
     BackboneConfig,
@@ -20,6 +21,9 @@ from training.strict import Strict
 Weights = Literal["best", "final", "raw"]
 """Of a run: averaged with the best validation AP, averaged of the newest epoch, as they train."""
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+OnBrokenPicture = Literal["error", "skip"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Devices = Literal["auto", "one"]
 
 
 class DataSet(Strict):
@@ -55,11 +59,23 @@ def _usual_images_folder(annotations: Path) -> Path:
 
 
 class DataConfig(Strict):
-    """Which pictures to learn from and to measure on."""
+    """Which pictures to learn from and to measure on.
+
+    Attributes:
+        broken_pictures: what a training picture that cannot be read does: end the run with its
+            name, or be counted, reported and replaced by another sample of its set.
+    """
 
     train: tuple[DataSet, ...] = Field(default=(), description="COCO files to train on")
     val: tuple[DataSet, ...] = Field(default=(), description="COCO files to measure on")
-    workers: int = Field(default=2, ge=1, description="threads that prepare samples")
+    workers: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        description="threads that prepare samples, by default one for each core",
+    )
+    broken_pictures: OnBrokenPicture = Field(
+        default="error", description="training pictures that cannot be read: error or skip"
+    )
 
 
 class AugmentConfig(Strict):
@@ -131,9 +147,14 @@ class TrainConfig(Strict):
         backbone_weights: `imagenet`, `none` or a file of weights for the backbone.
         init_weights: weights of a whole network (a run's, or converted) to start from; layers of
             other shapes keep their initial values.
-        epoch_samples: samples between two checkpoints.
+        epoch_samples: samples of an epoch; after each there is a row in the log and a checkpoint.
         weak_fraction: part of the epochs, at the end, with weak augmentation.
         evaluate_every: epochs between two measurements on the validation set.
+        precision: numbers that the network computes with while it trains; weights, losses and
+            everything that is measured or exported are float32.
+        devices: `auto` takes every GPU of this host, and of every host that `TF_CONFIG` names;
+            the batch is divided among them and the result is the same up to rounding.
+        checkpoint_minutes: between two checkpoints within an epoch.
     """
 
     recipe: str
@@ -154,9 +175,18 @@ class TrainConfig(Strict):
     epochs: int = Field(default=100, ge=1)
     epoch_samples: int = Field(default=4096, ge=1)
     evaluate_every: int = Field(default=1, ge=1)
+    precision: Precision = "float32"
+    devices: Devices = "auto"
+    checkpoint_minutes: float = Field(default=10.0, gt=0)
     seed: int = 0
     model_name: Name = "model"
     model_version: int = Field(default=1, ge=1)
+
+    @field_validator("neck", mode="before")
+    @classmethod
+    def _no_neck(cls, value: object) -> object:
+        """`none`, for TOML has no word for it."""
+        return None if value == "none" else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -176,11 +206,16 @@ class TrainConfig(Strict):
         taps = len(self.backbone.taps)
         match self.neck, self.head:
             case (PyramidNeck(channels=channels), _) if len(channels) != taps:
-                raise ValueError("neck.channels and backbone.taps must have the same length")
+                raise ValueError(
+                    f"neck.channels has {len(channels)} entries and backbone.taps {taps}: a pyramid "
+                    "needs as many, for example --backbone.taps 32,16,8,4"
+                )
             case (None, Fcn8sHead()) if taps != 3:
-                raise ValueError(f"head fcn8s needs backbone.taps of strides 32, 16, 8, got {taps}")
+                raise ValueError(
+                    f"head fcn8s needs --backbone.taps 32,16,8 or layers of these strides, got {taps}"
+                )
             case (PyramidNeck() | DeconvNeck(), Fcn8sHead()):
-                raise ValueError("head fcn8s takes the backbone's taps: leave the neck out")
+                raise ValueError("head fcn8s takes the backbone's taps: leave the neck out (none)")
             case _:
                 pass
 

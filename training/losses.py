@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from training.codecs import centernet, heatmap, pixelclass
-from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec
+from training.codecs import centernet, heatmap, pixelclass, simcc
+from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec, SimccCodec
 from training.config import TrainConfig
 
 
@@ -17,5 +17,7 @@ def network_loss(config: TrainConfig, network: keras.Model) -> Callable[[Any, An
             return heatmap.heatmap_loss(codec, *network.output.shape[1:3])
         case PixelClassCodec() as codec:
             return pixelclass.pixelclass_loss(codec, *network.output.shape[1:3])
+        case SimccCodec() as codec:
+            return simcc.simcc_loss(codec, config.input)
         case CenterNetCodec() as codec:
             return centernet.centernet_loss(codec)

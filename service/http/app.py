@@ -18,7 +18,7 @@ from service.inference.estimator import PoseEstimator
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 
-_DESCRIPTION = "Finds the people in a picture and 17 named joints of each."
+_DESCRIPTION = "Finds the people in a picture and the named joints of each."
 
 
 def create_app(settings: Settings, load: Callable[[], PoseEstimator]) -> FastAPI:

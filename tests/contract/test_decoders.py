@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.inference.card import InputSize
-from training.codecs import centernet, heatmap
-from training.codecs.config import CenterNetCodec, HeatmapCodec
+from training.codecs import centernet, heatmap, pixelclass, simcc
+from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec, SimccCodec
 
 STRIDE = 4
 HEIGHT, WIDTH = 16, 12
@@ -62,6 +62,61 @@ def test_heatmap_decoder_agrees_with_a_plain_one():
         for maps in logits
     ]
     np.testing.assert_allclose(answer, expected, atol=1e-3)
+
+
+def plain_fit(probabilities, sigma):
+    """Place in bins and score on one axis: the Gaussian with the largest cosine."""
+    bins = np.arange(len(probabilities))
+    gaussians = np.exp(-np.square((bins - bins[:, None]) / sigma) / 2)
+    gaussians[np.abs(bins - bins[:, None]) > np.ceil(3 * sigma)] = 0
+    fits = gaussians @ probabilities / np.linalg.norm(gaussians, axis=1)
+    best, offset = int(fits.argmax()), 0.0
+    if 0 < best < len(bins) - 1:
+        a, b, _ = np.polyfit([-1, 0, 1], np.log(fits[best - 1 : best + 2]), 2)
+        offset = np.clip(-b / (2 * a), -0.5, 0.5) if a < 0 else 0.0
+    whole = gaussians[len(bins) // 2]
+    return best + 0.5 + offset, min(fits[best] / (np.linalg.norm(whole) / whole.sum()), 1)
+
+
+def test_simcc_decoder_agrees_with_a_plain_one():
+    size, codec = InputSize(height=64, width=32), SimccCodec(bins_per_px=2, sigma_px=2)
+    logits = np.random.default_rng(6).normal(0, 2, (3, 5, 192)).astype(np.float32)
+
+    answer = as_numpy(simcc.decode(logits, codec, size))
+
+    for picture in range(3):
+        for joint in range(5):
+            p = [
+                np.exp(part) / np.exp(part).sum() for part in np.split(logits[picture, joint], [64])
+            ]
+            (x, x_score), (y, y_score) = (plain_fit(axis, 4) for axis in p)
+            expected = x / 2, y / 2, np.sqrt(x_score * y_score)
+            np.testing.assert_allclose(answer[picture, joint], expected, atol=2e-3)
+
+
+def test_pixelclass_decoder_agrees_with_a_plain_one():
+    codec = PixelClassCodec(stride=STRIDE, radius_px=9)
+    logits = np.random.default_rng(7).normal(0, 2, (2, HEIGHT, WIDTH, 4)).astype(np.float32)
+
+    answer = as_numpy(pixelclass.decode(logits, codec))
+
+    p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    offsets = np.arange(-2, 3)
+    whole = (np.hypot(offsets, offsets[:, None]) * STRIDE <= 9).sum()
+    for picture in range(2):
+        for joint in range(3):
+            means = np.array(
+                [
+                    p[picture, ..., joint][np.hypot(rows - r, columns - c) * STRIDE <= 9].sum()
+                    for r, c in np.ndindex(HEIGHT, WIDTH)
+                ]
+            )
+            best = divmod(int(means.argmax()), WIDTH)
+            x, y, score = answer[picture, joint]
+            assert score == pytest.approx(means.max() / whole, rel=1e-4)
+            assert abs(x / STRIDE - best[1] - 0.5) <= 0.5
+            assert abs(y / STRIDE - best[0] - 0.5) <= 0.5
 
 
 def plain_boxes(logits, stride):

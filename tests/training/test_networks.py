@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from service.inference.card import InputSize
 from service.inference.errors import InvalidData
 from training.config import TrainConfig
 from training.networks.build import build_network, with_decoder
@@ -49,9 +50,7 @@ def test_the_default_has_the_size_that_its_card_states() -> None:
 
 
 def test_refinement_blocks_start_as_the_identity(config: TrainConfig) -> None:
-    deeper = config.model_copy(
-        update={"neck": config.neck.model_copy(update={"refine_blocks": 1})}
-    )
+    deeper = config.model_copy(update={"neck": config.neck.model_copy(update={"refine_blocks": 1})})
     refined = build_network(deeper, COCO)
     before = keras.Model(refined.input, refined.get_layer("smooth_3_relu").output)
     after = keras.Model(refined.input, refined.get_layer("refine_0_add").output)
@@ -117,3 +116,12 @@ def test_a_stride_that_the_pyramid_does_not_reach_is_named(config: TrainConfig) 
     codec = config.codec.model_copy(update={"stride": 8})
     with pytest.raises(InvalidData, match=r"codec\.stride is 8"):
         build_network(config.model_copy(update={"codec": codec}), COCO)
+
+
+def test_heatmaps_learned_by_squares_start_empty() -> None:
+    config = recipe("resnet50-deconv").model_copy(
+        update={"backbone_weights": "none", "input": InputSize(height=64, width=64)}
+    )
+    start = build_network(config, COCO).predict(_noise(), verbose=0)
+    # Noise of the size of a Gaussian's peak would have to be unlearned first.
+    assert np.abs(start).max() < 0.1

@@ -9,6 +9,7 @@ from keras import ops
 from service.inference.card import InputSize
 from service.inference.types import Floats
 from training.codecs.config import CenterNetCodec
+from training.replicas import mean_over_replicas
 
 Tensor = Any
 
@@ -94,7 +95,8 @@ def centernet_loss(codec: CenterNetCodec) -> Callable[[Tensor, Tensor], Tensor]:
     def loss(target: Tensor, logits: Tensor) -> Tensor:
         weight = target[..., 5]
         boxes = 1 - _generalised_iou(target[..., 1:5], _distances(logits, codec))
-        boxes = ops.sum(boxes * weight) / ops.maximum(ops.sum(weight), 1.0)
+        labelled = mean_over_replicas(ops.sum(weight))
+        boxes = ops.sum(boxes * weight) / ops.maximum(labelled, 1.0)
         return _focal_loss(target[..., 0], logits[..., 0]) + codec.box_loss_weight * boxes
 
     return loss
@@ -107,7 +109,7 @@ def _focal_loss(heat: Tensor, logits: Tensor) -> Tensor:
     is_rest = ops.cast(ops.logical_and(heat >= 0, heat < 1), logits.dtype)
     centre = (1 - score) ** _FOCUS * ops.softplus(-logits)
     rest = (1 - heat) ** _PEAK_RELIEF * score**_FOCUS * ops.softplus(logits)
-    people = ops.maximum(ops.sum(is_centre), 1.0)
+    people = ops.maximum(mean_over_replicas(ops.sum(is_centre)), 1.0)
     return ops.sum(is_centre * centre + is_rest * rest) / people
 
 

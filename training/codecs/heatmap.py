@@ -12,6 +12,7 @@ from keras import ops
 from service.inference.types import Floats
 from training.codecs.config import HeatmapCodec
 from training.codecs.peaks import peak
+from training.replicas import mean_over_replicas
 
 Tensor = Any
 
@@ -23,7 +24,7 @@ def heatmap_loss(
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """The distance to Gaussians, averaged over labelled joints.
 
-    Cross-entropy is summed over the cells in units of a Gaussian's mass, squares are averaged. A
+    In units of a Gaussian's mass, or of that of its squares, so that an empty map costs about 1. A
     labelled joint outside the crop has an empty map, which teaches a low score.
 
     Returns:
@@ -43,11 +44,12 @@ def heatmap_loss(
         gaussian = ops.expand_dims(axis(y, ys), -1) * ops.expand_dims(axis(x, xs), -2)
         gaussian = ops.transpose(gaussian, (0, 2, 3, 1))
         if codec.loss == "mse":
-            per_joint = ops.mean(ops.square(logits - gaussian), axis=(1, 2))
+            per_joint = ops.sum(ops.square(logits - gaussian), axis=(1, 2)) / (mass / 2)
         else:
             entropy = ops.softplus(logits) - gaussian * logits
             per_joint = ops.sum(entropy, axis=(1, 2)) / mass
-        return ops.sum(per_joint * weight) / ops.maximum(ops.sum(weight), 1.0)
+        labelled = mean_over_replicas(ops.sum(weight))
+        return ops.sum(per_joint * weight) / ops.maximum(labelled, 1.0)
 
     return loss
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from service.inference.types import Floats
 from training.codecs.config import PixelClassCodec
 from training.codecs.peaks import peak
+from training.replicas import mean_over_replicas
 
 Tensor = Any
 
 _IMPOSSIBLE = -1e9
-_DISC = np.pi / 4
-"""The part of a square that its inner circle covers."""
 
 
 def pixelclass_loss(
@@ -43,29 +43,29 @@ def pixelclass_loss(
         joints = ops.sum(is_joint * log_p[..., :-1], axis=-1)
         rest = codec.background_weight * background[..., 0] * log_p[..., -1]
         cells = ops.sum(is_joint) + codec.background_weight * ops.sum(background)
-        return -ops.sum(joints + rest) / cells
+        return -ops.sum(joints + rest) / mean_over_replicas(cells)
 
     return loss
 
 
 def decode(logits: Tensor, codec: PixelClassCodec) -> Tensor:
-    """Joints from logits `[N, h, w, K + 1]`: where a disc's worth of cells is most probable.
+    """Joints from logits `[N, h, w, K + 1]`: where a disc holds most of the joint's probability.
 
-    The probabilities are averaged over a square of the disc's size; its maximum is refined by a
-    parabola through its neighbours. The score is the part of a whole disc that was found.
+    The place is refined by a parabola through its neighbours; where the disc leaves the crop, it is
+    less exact. The score is the mean probability in the disc, outside the crop 0.
 
     Returns:
         float32 `[N, K, 3]`: x, y in crop pixels, score in 0..1.
     """
-    reach = max(1, round(codec.radius_px / codec.stride))
-    x, y, found = peak(_square_mean(ops.softmax(logits)[..., :-1], reach))
-    score = ops.minimum(found / _DISC, 1.0)
+    probability = ops.softmax(logits)[..., :-1]
+    disc = np.repeat(_disc(codec)[..., None, None], probability.shape[-1], axis=2)
+    x, y, score = peak(ops.depthwise_conv(probability, disc, padding="same"))
     return ops.stack([x * codec.stride, y * codec.stride, score], axis=-1)
 
 
-def _square_mean(maps: Tensor, reach: int) -> Tensor:
-    """The mean over the square of `reach` cells around each cell; outside the map is 0."""
-    side = 2 * reach + 1
-    maps = ops.pad(maps, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    maps = ops.average_pool(maps, (side, 1), strides=1)
-    return ops.average_pool(maps, (1, side), strides=1)
+def _disc(codec: PixelClassCodec) -> Floats:
+    """The cells of a joint in the middle of a cell, as weights with sum 1: `[side, side]`."""
+    reach = int(codec.radius_px / codec.stride)
+    squares = np.square(np.arange(-reach, reach + 1, dtype=np.float32) * codec.stride)
+    inside = (squares + squares[:, None] <= codec.radius_px**2).astype(np.float32)
+    return inside / inside.sum()

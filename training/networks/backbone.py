@@ -1,18 +1,23 @@
-"""Backbones of `keras.applications`, from uint8 pictures to feature maps at several strides."""
+"""Backbones, from normalised pictures to feature maps at several strides."""
 
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import keras
-import numpy as np
 from keras import layers
 
 from service.inference.card import InputSize
 from service.inference.errors import InvalidData
-from service.inference.types import Floats
+from training.networks import efficientnet_lite
+from training.networks.backbone_weights import copy_imagenet_weights, load_backbone_weights
 from training.networks.config import BackboneConfig, Tap
+from training.networks.normalisation import normalisation
+
+_LITE = "efficientnetlite0"
 
 
 def build_backbone(
@@ -22,7 +27,7 @@ def build_backbone(
 
     Args:
         config: which network and layers.
-        weights: `imagenet`, `none`, or the path of an `include_top=False` weights file.
+        weights: `imagenet`, `none`, or the path of a weights file of the network without its top.
         size: of the input.
 
     Returns:
@@ -31,19 +36,12 @@ def build_backbone(
     Raises:
         InvalidData: there is no such network, weights file or tap, or the weights do not fit.
     """
-    make = _application(config.name)
-    scale = {} if config.alpha == 1 else {"alpha": config.alpha}
-    try:
-        network = make(
-            input_shape=(size.height, size.width, 3),
-            include_top=False,
-            weights="imagenet" if weights == "imagenet" else None,
-            **scale,
-        )
-    except TypeError as error:
-        raise InvalidData(f"backbone.alpha: {config.name} has one width only: {error}") from error
-    if weights not in ("imagenet", "none"):
-        _load_weights(network, Path(weights))
+    network = _network(config, size, None)
+    number_layers(network)
+    if weights == "imagenet":
+        copy_imagenet_weights(_network(config, size, "imagenet"), network)
+    elif weights != "none":
+        load_backbone_weights(network, Path(weights))
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = config.batch_norm_momentum
@@ -51,20 +49,84 @@ def build_backbone(
     if config.frozen:
         network.trainable = False
     taps = [_tap(network, tap, size) for tap in config.taps]
-    preprocess = sys.modules[make.__module__].preprocess_input
-    return keras.Model(network.input, taps, name="backbone"), _normalisation(preprocess)
+    return keras.Model(network.input, taps, name="backbone"), normalisation(_preprocess(config))
+
+
+def _network(
+    config: BackboneConfig, size: InputSize, weights: Literal["imagenet"] | None
+) -> keras.Model:
+    if _plain(config.name) == _LITE:
+        if weights is not None:
+            raise InvalidData(
+                f"backbone_weights: {config.name} has no ImageNet weights to download; expected "
+                "none or a file"
+            )
+        if config.alpha != 1:
+            raise InvalidData(f"backbone.alpha: {config.name} has one width only")
+        return efficientnet_lite.efficientnet_lite0(size)
+    make = _application(config.name)
+    scale = {} if config.alpha == 1 else {"alpha": config.alpha}
+    try:
+        with warnings.catch_warnings():
+            # Without its top a network takes every size, whichever its weights were learnt at.
+            warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+            return make(
+                input_shape=(size.height, size.width, 3),
+                include_top=False,
+                weights=weights,
+                **scale,
+            )
+    except TypeError as error:
+        raise InvalidData(f"backbone.alpha: {config.name} has one width only: {error}") from error
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InvalidData(f"backbone: {config.name} cannot be built: {reason}") from error
+    except Exception as error:
+        # Keras has no class of its own for a failed download.
+        if not isinstance(error.__context__, OSError):
+            raise
+        raise InvalidData(
+            f"backbone_weights: cannot download ImageNet weights of {config.name} "
+            f"({error.__context__}); expected none or a file, or an internet connection"
+        ) from error
+
+
+def number_layers(network: keras.Model) -> None:
+    """Numbers the layers that Keras named itself from 0 in each network.
+
+    Keras counts them in each process, and files of weights know layers by their names.
+    """
+    unnamed = defaultdict[str, list[tuple[int, keras.Layer]]](list)
+    for layer in network.layers:
+        kind, _, number = layer.name.rpartition("_")
+        if not (kind and number.isdecimal()):
+            kind, number = layer.name, "0"
+        if kind.replace("_", "") == type(layer).__name__.lower():
+            unnamed[kind].append((int(number), layer))
+    for kind, members in unnamed.items():
+        for index, (_, layer) in enumerate(sorted(members, key=lambda member: member[0])):
+            layer.name = f"{kind}_{index}" if index else kind
 
 
 def _application(name: str) -> Callable[..., keras.Model]:
     """The function of `keras.applications` of that name, whatever its case and hyphens."""
-    wanted = name.lower().replace("-", "").replace("_", "")
-    members: dict[str, Any] = vars(keras.applications)
+    members = cast("dict[str, Any]", vars(keras.applications))
     known = {name.lower(): make for name, make in members.items() if name[0].isupper()}
-    if wanted not in known:
-        raise InvalidData(
-            f"backbone.name: no network {name!r}; expected one of {', '.join(sorted(known))}"
-        )
-    return known[wanted]
+    if _plain(name) not in known:
+        names = ", ".join(sorted([*known, "efficientnet-lite0"]))
+        raise InvalidData(f"backbone.name: no network {name!r}; expected one of {names}")
+    return known[_plain(name)]
+
+
+def _preprocess(config: BackboneConfig) -> Callable[[Any], Any]:
+    """The function that the authors of a network put before it."""
+    if _plain(config.name) == _LITE:
+        return efficientnet_lite.preprocess_input
+    return sys.modules[_application(config.name).__module__].preprocess_input
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _tap(network: keras.Model, tap: Tap, size: InputSize) -> keras.KerasTensor:
@@ -72,58 +134,10 @@ def _tap(network: keras.Model, tap: Tap, size: InputSize) -> keras.KerasTensor:
         try:
             return network.get_layer(tap).output
         except ValueError as error:
-            raise InvalidData(f"backbone.taps: {network.name} lacks a layer: {error}") from error
+            reason = str(error).splitlines()[0]
+            raise InvalidData(f"backbone.taps: {network.name} lacks a layer: {reason}") from error
     wanted = (size.height // tap, size.width // tap)
     for layer in reversed(network.layers):
         if tuple(layer.output.shape[1:3]) == wanted:
             return layer.output
     raise InvalidData(f"backbone.taps: {network.name} has no layer of stride {tap}")
-
-
-def _normalisation(
-    preprocess: Callable[[Any], Any],
-) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
-    """`preprocess_input` as layers that every export knows.
-
-    It is affine in each channel, perhaps after a change of RGB to BGR, so its values for black and
-    for the three pure colours determine it.
-    """
-    black = _colour(preprocess, (0, 0, 0))
-    pure = np.stack([_colour(preprocess, colour) - black for colour in np.eye(3) * 255.0])
-    reversed_channels = pure[0, 0] == 0
-    scale = (pure[::-1] if reversed_channels else pure).diagonal() / 255
-
-    def normalise(x: keras.KerasTensor) -> keras.KerasTensor:
-        if reversed_channels:
-            x = keras.ops.flip(x, axis=-1)
-        return layers.Rescaling(scale.tolist(), offset=black.tolist(), name="normalise")(x)
-
-    return normalise
-
-
-def _colour(preprocess: Callable[[Any], Any], rgb: Sequence[float] | Floats) -> Floats:
-    pixel = np.array(rgb, np.float64).reshape(1, 1, 1, 3)
-    return np.asarray(preprocess(pixel)).ravel()
-
-
-def _load_weights(network: keras.Model, path: Path) -> None:
-    if not path.is_file():
-        raise InvalidData(f"backbone_weights: no file {path}; expected imagenet, none or a file")
-    try:
-        if path.suffix == ".npz":
-            _load_arrays(network, path)
-        else:
-            network.load_weights(path)
-    except (ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidData(
-            f"backbone_weights: {path} does not fit {network.name}: {reason}"
-        ) from error
-
-
-def _load_arrays(network: keras.Model, path: Path) -> None:
-    """Arrays named `LAYER/WEIGHT`, for every weight of the network."""
-    with np.load(path) as arrays:
-        for layer in network.layers:
-            for weight in layer.weights:
-                weight.assign(arrays[f"{layer.name}/{weight.name}"].astype(np.float32))

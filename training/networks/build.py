@@ -8,14 +8,23 @@ from keras import layers
 
 from service.inference.card import Skeleton
 from service.inference.errors import InvalidData
-from training.codecs import centernet, heatmap, pixelclass
+from training.codecs import centernet, heatmap, pixelclass, simcc
 from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec, SimccCodec
 from training.config import TrainConfig
+from training.networks.attention import attention_head
 from training.networks.backbone import build_backbone
-from training.networks.config import DeconvNeck, DenseHead, Fcn8sHead, PyramidNeck
+from training.networks.config import (
+    AttentionHead,
+    DeconvNeck,
+    DenseHead,
+    Fcn8sHead,
+    PyramidNeck,
+    SimccHead,
+)
 from training.networks.fcn8s import fcn8s_head
 from training.networks.head import dense_head
 from training.networks.neck import deconv, feature_pyramid
+from training.networks.simcc_head import simcc_head
 
 _PRIOR = 0.01
 
@@ -31,8 +40,8 @@ def build_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model
     size = config.input
     image = keras.Input((size.height, size.width, 3), dtype="uint8", name="image")
     backbone, normalise = build_backbone(config.backbone, config.backbone_weights, size)
-    taps = _as_list(backbone(normalise(image)))
-    logits = _head(_neck(taps, config), config, _output_channels(config, skeleton))
+    taps = keras.tree.flatten(backbone(normalise(image)))
+    logits = _head(_neck(taps, config), config, _answers(config, skeleton))
     network = keras.Model(image, logits, name=config.recipe.replace("-", "_"))
     _check_stride(network, config)
     if config.init_weights is not None:
@@ -51,12 +60,18 @@ def _neck(taps: list[keras.KerasTensor], config: TrainConfig) -> list[keras.Kera
             return taps
 
 
-def _head(maps: list[keras.KerasTensor], config: TrainConfig, channels: int) -> keras.KerasTensor:
-    match config.head:
-        case DenseHead() as head:
-            return dense_head(maps[0], head, channels, _prior(config))
-        case Fcn8sHead() as head:
-            return fcn8s_head(maps, channels, head)
+def _head(maps: list[keras.KerasTensor], config: TrainConfig, answers: int) -> keras.KerasTensor:
+    match config.head, config.codec:
+        case DenseHead() as head, _:
+            return dense_head(maps[0], head, answers, _prior(config))
+        case AttentionHead() as head, _:
+            return attention_head(maps[0], head, answers, _prior(config))
+        case Fcn8sHead() as head, _:
+            return fcn8s_head(maps, answers, head)
+        case SimccHead() as head, SimccCodec() as codec:
+            return simcc_head(maps[0], head, answers, simcc.bins(codec, config.input))
+        case SimccHead(), codec:
+            raise InvalidData(f"head simcc does not answer codec {codec.kind}")
 
 
 def _prior(config: TrainConfig) -> float | None:
@@ -76,6 +91,9 @@ def with_decoder(network: keras.Model, config: TrainConfig) -> keras.Model:
             answer = {"keypoints": _named("keypoints", heatmap.decode(logits, codec))}
         case PixelClassCodec() as codec:
             answer = {"keypoints": _named("keypoints", pixelclass.decode(logits, codec))}
+        case SimccCodec() as codec:
+            keypoints = simcc.decode(logits, codec, config.input)
+            answer = {"keypoints": _named("keypoints", keypoints)}
         case CenterNetCodec() as codec:
             boxes, scores = centernet.decode(logits, codec)
             answer = {"boxes": _named("boxes", boxes), "scores": _named("scores", scores)}
@@ -100,7 +118,8 @@ def load_matching_weights(network: keras.Model, path: Path) -> None:
         raise InvalidData(f"init_weights: nothing in {path} fits the network {network.name}")
 
 
-def _output_channels(config: TrainConfig, skeleton: Skeleton | None) -> int:
+def _answers(config: TrainConfig, skeleton: Skeleton | None) -> int:
+    """Channels of a map, or joints."""
     if isinstance(config.codec, CenterNetCodec):
         return centernet.CHANNELS
     if skeleton is None:
@@ -117,10 +136,6 @@ def _check_stride(network: keras.Model, config: TrainConfig) -> None:
         raise InvalidData(
             f"codec.stride is {config.codec.stride} but the network ends at stride {stride}"
         )
-
-
-def _as_list(taps: keras.KerasTensor | list[keras.KerasTensor]) -> list[keras.KerasTensor]:
-    return taps if isinstance(taps, list) else [taps]
 
 
 def _named(name: str, tensor: keras.KerasTensor) -> keras.KerasTensor:

@@ -2,11 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from training.strict import Strict
 
-Tap = Annotated[int, Field(ge=2, le=32)] | str
+
+def _number_if_it_is_one(value: object) -> object:
+    """Flags arrive as text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Tap = Annotated[
+    Annotated[int, Field(ge=2, le=32)] | str,
+    BeforeValidator(_number_if_it_is_one, json_schema_input_type=int | str),
+]
 """A stride, for the last layer that has it, or the name of a layer."""
 
 

@@ -24,9 +24,19 @@ def dense_head(
         x = layers.SeparableConv2D(
             config.channels, 3, padding="same", activation="relu", name="head"
         )(x)
-    start = {} if prior is None else {"bias_initializer": _log_odds(prior)}
-    return layers.Conv2D(channels, 1, dtype="float32", name="logits", **start)(x)
+    # Without a prior the answers are the values themselves; they start near 0, where most are.
+    kernel = "glorot_uniform" if prior else keras.initializers.RandomNormal(stddev=0.001)
+    return layers.Conv2D(
+        channels,
+        1,
+        kernel_initializer=kernel,
+        bias_initializer=prior_bias(prior),
+        dtype="float32",
+        name="logits",
+    )(x)
 
 
-def _log_odds(probability: float) -> keras.initializers.Initializer:
-    return keras.initializers.Constant(float(np.log(probability / (1 - probability))))
+def prior_bias(prior: float | None) -> keras.initializers.Initializer:
+    """Logits start near the log-odds of the prior, or near 0 without one."""
+    log_odds = 0.0 if prior is None else float(np.log(prior / (1 - prior)))
+    return keras.initializers.Constant(log_odds)

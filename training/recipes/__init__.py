@@ -6,8 +6,23 @@ from service.inference.errors import InvalidInput
 from training.config import TrainConfig
 from training.recipes.fcn8s import fcn8s_vgg16
 from training.recipes.person_detector import person_detector, person_detector_debug
-from training.recipes.pose import mobilenetv2_heatmap, mobilenetv2_heatmap_debug
-from training.recipes.simple_baseline import resnet50_deconv, resnet101_deconv, resnet152_deconv
+from training.recipes.pose import (
+    efficientnet_lite0_heatmap,
+    mobilenetv2_heatmap,
+    mobilenetv2_heatmap_debug,
+)
+from training.recipes.simcc import (
+    efficientnet_lite0_simcc,
+    mobilenetv2_simcc,
+    mobilenetv3_simcc,
+    resnet50_simcc,
+)
+from training.recipes.simple_baseline import (
+    resnet50_deconv,
+    resnet50_deconv_attention,
+    resnet101_deconv,
+    resnet152_deconv,
+)
 
 Recipe = Callable[[], TrainConfig]
 
@@ -17,10 +32,16 @@ def recipes() -> Mapping[str, Recipe]:
     functions = (
         mobilenetv2_heatmap,
         mobilenetv2_heatmap_debug,
+        efficientnet_lite0_heatmap,
+        mobilenetv2_simcc,
+        mobilenetv3_simcc,
+        efficientnet_lite0_simcc,
+        resnet50_simcc,
         fcn8s_vgg16,
         resnet50_deconv,
         resnet101_deconv,
         resnet152_deconv,
+        resnet50_deconv_attention,
         person_detector,
         person_detector_debug,
     )

@@ -1,0 +1,39 @@
+"""A network's own preprocessing as layers that every export knows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from service.inference.types import Floats
+
+
+def normalisation(
+    preprocess: Callable[[Any], Any],
+) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    """What makes of RGB in 0..255 what `preprocess` makes of it.
+
+    That is affine in each channel, perhaps after a change of RGB to BGR, so its values for black
+    and for the three pure colours determine it.
+
+    Args:
+        preprocess: as the `preprocess_input` of a module of `keras.applications`.
+    """
+    black = _colour(preprocess, (0, 0, 0))
+    pure = np.stack([_colour(preprocess, colour) - black for colour in np.eye(3) * 255.0])
+    reversed_channels = pure[0, 0] == 0
+    scale = (pure[::-1] if reversed_channels else pure).diagonal() / 255
+
+    def normalise(x: keras.KerasTensor) -> keras.KerasTensor:
+        if reversed_channels:
+            x = keras.ops.flip(x, axis=-1)
+        return layers.Rescaling(scale.tolist(), offset=black.tolist(), name="normalise")(x)
+
+    return normalise
+
+
+def _colour(preprocess: Callable[[Any], Any], rgb: Sequence[float] | Floats) -> Floats:
+    pixel = np.array(rgb, np.float64).reshape(1, 1, 1, 3)
+    return np.asarray(preprocess(pixel)).ravel()
