@@ -1,7 +1,5 @@
 """The verb `export`: a run becomes a bundle, once it answers and measures as the run does."""
 
-import dataclasses
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,22 +7,30 @@ from pathlib import Path
 import numpy as np
 
 from service.inference.card import DataSource, ModelCard
-from service.inference.cores import available_cores
-from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
-from service.inference.estimator import PoseEstimator
-from service.inference.repository import load_bundle
+from service.inference.errors import InvalidBundle, InvalidInput
 from service.inference.session import Session
 from service.inference.types import Pixels
-from training.bundle import data_name, data_source, make_card, write_bundle
+from training.bundle import (
+    data_name,
+    data_source,
+    free_folder,
+    install,
+    make_card,
+    write_draft,
+)
+from training.card_figures import (
+    average_precision,
+    figures_alone,
+    figures_end_to_end,
+    read_first,
+)
 from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
-from training.evaluate import evaluate_alone, evaluate_pipeline
-from training.evaluation import Evaluation
-from training.fit import make_samples
+from training.evaluate import evaluate_alone
 from training.keras_session import KerasSession
+from training.network_inputs import draw_records, labelled_records, network_input
 from training.networks.build import with_decoder
 from training.onnx_graph import to_onnx
-from training.open_model import open_model
 from training.parity import check_parity, synthetic_pictures
 from training.run import Run, open_run
 
@@ -43,6 +49,7 @@ def export_run(
     detector: Path | None = None,
     limit: int | None = None,
     licences: Mapping[str, str] | None = None,
+    notes: str | None = None,
     force: bool = False,
 ) -> Path:
     """Writes the best network of a run as `models_dir/name/version/`.
@@ -60,6 +67,7 @@ def export_run(
         detector: a detector's bundle; a keypoint network is then measured end to end as well.
         limit: measure on the first so many pictures only.
         licences: of training sets, by their short names.
+        notes: for the end of the bundle's page, Markdown.
         force: replace a bundle of that name and version.
 
     Returns:
@@ -74,57 +82,22 @@ def export_run(
     card = make_card(
         run.config, run.skeleton, _sources(run, licences or {}), name=name, version=version
     )
-    target = models_dir / card.name / str(card.version)
-    if target.exists() and not force:
-        raise InvalidInput(f"version: {target} exists already; choose another one, or use force")
+    target = free_folder(models_dir, card.reference, force=force)
     val_file = _validation_file(run, val, limit)
-    with tempfile.TemporaryDirectory() as folder:
-        finished = _build(run, weights, card, val_file, detector, Path(folder))
-        _install(finished, target)
-    return target
-
-
-def _build(
-    run: Run,
-    weights: Weights,
-    card: ModelCard,
-    val: CocoFile | None,
-    detector: Path | None,
-    models_dir: Path,
-) -> Path:
-    """Writes and checks the bundle in a models folder of its own."""
     network = with_decoder(run.network(weights), run.config)
     model = to_onnx(network)
     keras_network = KerasSession(network, card)
-    folder = models_dir / card.name / str(card.version)
-    folder.mkdir(parents=True)
-    write_bundle(folder, model, card)
-    exported = _load(models_dir, card)
-    check_parity(keras_network, exported, _pictures(run, val))
-    if val is not None:
-        metrics = _measured(keras_network, exported, val)
-        if detector is not None:
-            metrics |= _measured_end_to_end(open_model(detector, "cpu"), exported, val)
-        # The graph stays what was measured; only the card inside the file changes.
-        write_bundle(folder, model, card.model_copy(update={"metrics": metrics}))
-        _load(models_dir, card)
-    return folder
-
-
-def _load(models_dir: Path, card: ModelCard) -> Session:
-    """Opens a bundle as the service does."""
-    return load_bundle(models_dir, card.reference, device="cpu", threads=available_cores())
-
-
-def _install(finished: Path, target: Path) -> None:
-    """Moves a bundle to its place in one step, so that no reader sees half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as scratch:
-        fresh = Path(scratch) / "new"
-        shutil.copytree(finished, fresh)
-        if target.exists():
-            target.rename(Path(scratch) / "old")
-        fresh.rename(target)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = write_draft(Path(folder), model, card, notes)
+        check_parity(keras_network, exported, _pictures(card, val_file))
+        if val_file is not None:
+            metrics = _measured(keras_network, exported, val_file)
+            if detector is not None:
+                metrics |= figures_end_to_end(exported, val_file, detector)
+            # The graph stays what was measured; only the card inside the file changes.
+            write_draft(Path(folder), model, card.model_copy(update={"metrics": metrics}), notes)
+        install(Path(folder) / card.reference, target)
+    return target
 
 
 def _sources(run: Run, licences: Mapping[str, str]) -> tuple[DataSource, ...]:
@@ -136,77 +109,32 @@ def _sources(run: Run, licences: Mapping[str, str]) -> tuple[DataSource, ...]:
             f"licences: {unknown[0]!r} is no training set of the run; it has {names}"
         )
     return tuple(
-        data_source(data, len(make_samples(read_coco(data), run.config, run.skeleton)), licences)
+        data_source(data, len(labelled_records(run.config.task, read_coco(data))), licences)
         for data in sets
     )
 
 
 def _validation_file(run: Run, val: DataSet | None, limit: int | None) -> CocoFile | None:
     sets: Sequence[DataSet] = run.config.data.val if val is None else (val,)
-    if not sets:
-        return None
-    coco = read_coco(sets[0])
-    if limit is None:
-        return coco
-    images = coco.document["images"][:limit]
-    known = {image["id"] for image in images}
-    return dataclasses.replace(
-        coco,
-        document={
-            **coco.document,
-            "images": images,
-            "annotations": [
-                annotation
-                for annotation in coco.document["annotations"]
-                if annotation["image_id"] in known
-            ],
-        },
-    )
+    return read_first(sets[0], limit) if sets else None
 
 
-def _pictures(run: Run, val: CocoFile | None) -> Pixels:
+def _pictures(card: ModelCard, val: CocoFile | None) -> Pixels:
     """What to compare the networks on: inputs from all over the validation set, or noise."""
     if val is None:
-        return synthetic_pictures(run.config.input.size, _PARITY_PICTURES)
-    samples = make_samples(val, run.config, run.skeleton)
-    if not len(samples):
-        raise InvalidData(f"val: {val.path} has nothing in it to measure on")
-    rng = np.random.default_rng(0)
-    chosen = np.linspace(0, len(samples) - 1, min(_PARITY_PICTURES, len(samples))).astype(int)
-    return np.stack([samples.sample(index, rng, None)[0] for index in chosen.tolist()])
+        return synthetic_pictures(card.input.size, _PARITY_PICTURES)
+    records = draw_records(card.task, [val], _PARITY_PICTURES)
+    return np.stack([network_input(card, record) for record in records])
 
 
 def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str, float]:
     """The figures of the exported network, after a look at its distance from Keras."""
-    expected, evaluation = evaluate_alone(reference, val), evaluate_alone(exported, val)
-    before, after = expected.metrics["AP"], evaluation.metrics["AP"]
+    before = average_precision(evaluate_alone(reference, val))
+    evaluation = evaluate_alone(exported, val)
+    after = average_precision(evaluation)
     if not abs(after - before) <= MAX_AP_DIFFERENCE:
         raise InvalidBundle(
             f"exported network reaches AP {after:.4f}, Keras {before:.4f}; "
             f"allowed is a difference of {MAX_AP_DIFFERENCE}"
         )
-    set_name = _set_name(val)
-    boxes = "boxes" if exported.card.task == "detection" else "gt-boxes"
-    figures = _figures(f"{set_name}/{boxes}", evaluation)
-    counts = {"pictures": evaluation.pictures, "people": evaluation.people}
-    return figures | {f"{set_name}/{what}": float(count) for what, count in counts.items()}
-
-
-def _measured_end_to_end(detector: Session, exported: Session, val: CocoFile) -> dict[str, float]:
-    pipeline = PoseEstimator("evaluation", detector, exported, min_person_score=0.0)
-    evaluation = evaluate_pipeline(pipeline, val)
-    prefix = f"{_set_name(val)}/{evaluation.boxes}"
-    return _figures(prefix, evaluation)
-
-
-def _figures(prefix: str, evaluation: Evaluation) -> dict[str, float]:
-    # -1 is COCO's word for a size that nobody has.
-    return {
-        f"{prefix}/{figure}": round(value, 4)
-        for figure, value in evaluation.metrics.items()
-        if value >= 0
-    }
-
-
-def _set_name(val: CocoFile) -> str:
-    return data_name(DataSet(annotations=val.path, images=val.images))
+    return figures_alone(exported, val, evaluation)

@@ -7,22 +7,31 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from service.inference.card import ModelCard
+from training.changes import leaves
 from training.recipes import recipes
 
 _GROUPS = ("AP", "AR")
 
 
-def model_page(card: ModelCard) -> str:
-    """Markdown: what the model is, takes and answers, how it was made and measured, its limits."""
+def model_page(card: ModelCard, notes: str | None = None) -> str:
+    """Markdown: what the model is, takes and answers, how it was made and measured, its limits.
+
+    Args:
+        card: of the model.
+        notes: by its author, Markdown; they stand at the end.
+    """
     sections = {
         f"{card.name} {card.version}": _summary(card),
         "Input and output": _interface(card),
         "Use": _use(card),
         "Training": _training(card),
         "Data": _data(card),
+        "Precision": _precision(card),
         "Metrics": _metrics(card),
         "Limits": _limits(card),
     }
+    if notes is not None:
+        sections["Notes"] = notes.strip()
     first, *others = sections.items()
     parts = [f"# {first[0]}\n\n{first[1]}", *(f"## {title}\n\n{text}" for title, text in others)]
     return "\n\n".join(parts) + "\n"
@@ -36,7 +45,8 @@ def training_command(card: ModelCard) -> str:
             weight = f":{data['weight']:g}" if data["weight"] != 1 else ""
             words += [f"--data.{kind}", f"{data['annotations']}:{data['images']}{weight}"]
     words += _changed_flags(card)
-    return " ".join(shlex.quote(word) for word in [*words, "--output", f"runs/{card.name}"])
+    trained = card.name if card.conversion is None else card.conversion.source.partition("/")[0]
+    return " ".join(shlex.quote(word) for word in [*words, "--output", f"runs/{trained}"])
 
 
 def _summary(card: ModelCard) -> str:
@@ -95,6 +105,29 @@ def _data(card: ModelCard) -> str:
     return "\n".join([f"| training set | {unit} | licence |", "|---|---|---|", *rows])
 
 
+def _precision(card: ModelCard) -> str:
+    operators = "" if card.opset is None else f" The file uses ONNX opset {card.opset}."
+    made = card.conversion
+    if made is None:
+        return f"All layers compute in float32.{operators}"
+    body = "float16" if card.precision == "fp16" else "eight bits"
+    lines = [
+        f"Made from `{made.source}`: layers compute in {body}; input, normalisation, decoding and "
+        f"outputs are as there.{operators}",
+        "",
+        f"- SHA-256 of `{made.source}`: `{made.source_sha256}`",
+        f"- AP of `{made.source}` on the pictures of the table below: {made.source_ap:.3f}",
+    ]
+    ranges = made.calibration
+    if ranges is not None:
+        unit = "pictures" if card.skeleton is None else "people"
+        lines += [
+            f"- Ranges measured on {ranges.samples} {unit} of {', '.join(ranges.data)}",
+            f"- In float32: {ranges.float_layers} layers at either end",
+        ]
+    return "\n".join(lines)
+
+
 def _metrics(card: ModelCard) -> str:
     if not card.metrics:
         return "Not measured: the network was exported without a validation set."
@@ -137,8 +170,8 @@ def _changed_flags(card: ModelCard) -> Iterator[str]:
     known = recipes()
     if card.recipe not in known:
         return
-    start = dict(_leaves(known[card.recipe]().model_dump(mode="json")))
-    for name, value in _leaves(card.config):
+    start = dict(leaves(known[card.recipe]().model_dump(mode="json")))
+    for name, value in leaves(card.config):
         is_set_elsewhere = name.partition(".")[0] in ("recipe", "data")
         if is_set_elsewhere or value is None or start.get(name) == value:
             continue
@@ -148,12 +181,3 @@ def _changed_flags(card: ModelCard) -> Iterator[str]:
         else:
             yield f"--{flag}"
             yield value if isinstance(value, str) else json.dumps(value)
-
-
-def _leaves(fields: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """Nested fields as `a.b` and their values; a list counts as one value."""
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -17,6 +17,7 @@ SCHEMA_VERSION = 1
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Index = Annotated[int, Field(ge=0)]
 Task = Literal["keypoints", "detection"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class _Strict(BaseModel):
@@ -77,6 +78,36 @@ class DataSource(_Strict):
     samples: int = Field(ge=0)
 
 
+class Calibration(_Strict):
+    """How the layers of an INT8 file got their ranges.
+
+    Attributes:
+        data: sets that the ranges were measured on.
+        samples: people of them, for a detector pictures, that were looked at.
+        float_layers: so many layers at either end compute in float32.
+    """
+
+    data: tuple[str, ...] = Field(min_length=1)
+    samples: int = Field(ge=1)
+    float_layers: int = Field(ge=0)
+
+
+class Conversion(_Strict):
+    """What a file of lower precision was made from.
+
+    Attributes:
+        source: name and version of the bundle in full precision.
+        source_sha256: of its ONNX file.
+        source_ap: its AP, measured together with the `metrics` beside it.
+        calibration: of INT8.
+    """
+
+    source: str
+    source_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    source_ap: float
+    calibration: Calibration | None = None
+
+
 class ModelCard(_Strict):
     """Everything that the service and a reader need to know about one ONNX file.
 
@@ -91,6 +122,10 @@ class ModelCard(_Strict):
         config: of training, resolved.
         data: the sets that it was trained on.
         metrics: name → value, as measured on this exported file.
+        precision: in which the layers compute; input and outputs are the same for all.
+        opset: version of ONNX's operators that the file uses; None in files from before it was
+            noted.
+        conversion: for lower precision than fp32.
         sha256: of the ONNX file, in `card.json` only.
     """
 
@@ -105,6 +140,9 @@ class ModelCard(_Strict):
     config: dict[str, JsonValue]
     data: tuple[DataSource, ...]
     metrics: dict[str, float]
+    precision: Precision = "fp32"
+    opset: int | None = Field(default=None, ge=1)
+    conversion: Conversion | None = None
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @property
@@ -119,4 +157,7 @@ class ModelCard(_Strict):
             if given != (self.task == "keypoints"):
                 wanted = "is required" if self.task == "keypoints" else "must be absent"
                 raise ValueError(f"{field} {wanted} for task {self.task}")
+        if (self.conversion is not None) != (self.precision != "fp32"):
+            wanted = "must be absent" if self.conversion else "is required"
+            raise ValueError(f"conversion {wanted} for precision {self.precision}")
         return self

@@ -3,6 +3,8 @@ from pydantic import ValidationError
 
 from service.inference.card import InputSize, ModelCard, Skeleton
 
+CONVERSION = {"source": "test/1", "source_sha256": "5" * 64, "source_ap": 0.5}
+
 
 def fields(card):
     return card.model_dump(mode="json")
@@ -27,6 +29,11 @@ def test_card_survives_json(bundles):
         ({"colour": "red"}, "colour"),
         ({"skeleton": None}, "skeleton"),
         ({"crop_padding": None}, "crop_padding"),
+        ({"precision": "fp8"}, "precision"),
+        ({"precision": "int8"}, "conversion is required for precision int8"),
+        ({"conversion": CONVERSION}, "conversion must be absent for precision fp32"),
+        ({"precision": "fp16", "conversion": CONVERSION | {"source_sha256": "5"}}, "source_sha256"),
+        ({"opset": 0}, "opset"),
     ],
 )
 def test_wrong_field_is_named(bundles, changes, field):
@@ -41,6 +48,14 @@ def test_missing_field_is_named(bundles, field):
 
     with pytest.raises(ValidationError, match=field):
         ModelCard.model_validate(values)
+
+
+def test_card_from_before_precision_was_noted_is_of_full_precision(bundles):
+    values = fields(bundles.keypoints_card())
+    for field in ("precision", "opset", "conversion"):
+        del values[field]
+
+    assert ModelCard.model_validate(values).precision == "fp32"
 
 
 def test_detector_has_no_skeleton(bundles):

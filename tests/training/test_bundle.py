@@ -94,12 +94,14 @@ def test_name_or_version_that_is_not_allowed_is_refused(
 
 def test_bundle_holds_the_card_in_and_beside_the_file(config: TrainConfig, tmp_path: Path) -> None:
     graph = onnx.helper.make_graph([], "empty", [], [])
-    model = onnx.helper.make_model(graph)
+    opset = onnx.helper.make_opsetid("", 17)
+    model = onnx.helper.make_model(graph, opset_imports=[opset])
     card = make_card(config, COCO, (data_source(COCO_SET, 7, {}),))
 
     write_bundle(tmp_path, model, card)
-    write_bundle(tmp_path, model, card)
+    write_bundle(tmp_path, model, card, "Of the author.")
 
+    card = card.model_copy(update={"opset": 17})
     content = (tmp_path / "model.onnx").read_bytes()
     metadata = onnx.load_from_string(content).metadata_props
     assert [entry.key for entry in metadata] == [METADATA_KEY]
@@ -107,4 +109,6 @@ def test_bundle_holds_the_card_in_and_beside_the_file(config: TrainConfig, tmp_p
     beside = ModelCard.model_validate_json((tmp_path / "card.json").read_text())
     assert beside.sha256 == hashlib.sha256(content).hexdigest()
     assert beside.model_copy(update={"sha256": None}) == card
-    assert (tmp_path / "README.md").read_text().startswith("# pose-mobilenetv2 1\n")
+    page = (tmp_path / "README.md").read_text()
+    assert page.startswith("# pose-mobilenetv2 1\n")
+    assert page.endswith("\nOf the author.\n")

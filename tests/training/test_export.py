@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +15,7 @@ import training.export
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
 from service.inference.repository import load_bundle
+from training import cli
 from training.config import DataConfig, DataSet
 from training.export import export_run
 from training.keras_session import KerasSession
@@ -205,6 +209,40 @@ def test_file_with_another_average_precision_is_refused(
         export_run(pose_run.folder, tmp_path / "models")
 
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.slow
+def test_command_in_another_process_writes_the_same_bytes_and_further_precisions(
+    bundle: Path, pose_run: Run, tmp_path: Path
+) -> None:
+    licences = json.dumps({data_names(pose_run)[0]: "CC0"})
+    flags = ["--models-dir", str(tmp_path), "--precision", "fp32,fp16", "--licences", licences]
+    command = [sys.executable, "-m", "training", "export", str(pose_run.folder), *flags]
+
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    done = subprocess.run(command, check=True, text=True, capture_output=True, env=environment)
+
+    assert done.stdout.startswith(f"wrote {tmp_path / NAME / '1'}\nwrote {tmp_path / NAME}-fp16")
+    for path in bundle.iterdir():
+        assert path.read_bytes() == (tmp_path / NAME / "1" / path.name).read_bytes(), path.name
+    assert card_of(tmp_path / f"{NAME}-fp16" / "1").precision == "fp16"
+
+
+@pytest.mark.usefixtures("converted")
+def test_lower_precision_alone_leaves_no_bundle_in_full_precision(
+    pose_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.md").write_text("For the garden only.")
+    models = tmp_path / "models"
+    flags = ["--precision", "fp16", "--limit", "2", "--notes", str(tmp_path / "notes.md")]
+
+    assert cli.main(["export", str(pose_run.folder), "--models-dir", str(models), *flags]) == 0
+
+    assert f"wrote {models / NAME}-fp16/1: AP 0." in capsys.readouterr().out
+    assert [path.name for path in models.iterdir()] == [f"{NAME}-fp16"]
+    folder = models / f"{NAME}-fp16" / "1"
+    assert card_of(folder).metrics[f"{data_names(pose_run)[0]}/pictures"] == 2
+    assert (folder / "README.md").read_text().endswith("For the garden only.\n")
 
 
 def test_licence_of_an_unknown_set_is_refused(pose_run: Run, tmp_path: Path) -> None:

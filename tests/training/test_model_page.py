@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from service.inference.card import DataSource, ModelCard
+from service.inference.card import Calibration, Conversion, DataSource, ModelCard
 from training.bundle import make_card
 from training.config import DataSet, TrainConfig
 from training.model_page import model_page, training_command
@@ -27,7 +27,7 @@ def changed() -> TrainConfig:
     start["backbone_weights"] = "start.weights.h5"
     start["input"] = {"height": 128, "width": 96}
     start["backbone"] |= {"frozen": True, "alpha": 0.5}
-    start["pyramid"]["channels"] = [32, 24, 16, 16]
+    start["neck"]["channels"] = [32, 24, 16, 16]
     start["codec"]["sigma_px"] = 1.5
     start["optimizer"]["learning_rate"] = 0.0005
     start["epochs"] = 7
@@ -75,6 +75,38 @@ def test_page_of_a_keypoint_network_says_what_is_in_the_card() -> None:
     assert "| val/gt-boxes/AP | 0.432 |" in page
     assert "| val/people | 295 |" in page
     assert 'keypoints = "pose-mobilenetv2/1"' in page
+
+
+def test_page_in_lower_precision_says_from_what_and_how_it_was_made() -> None:
+    calibration = Calibration(data=("sports", "holiday"), samples=300, float_layers=8)
+    conversion = Conversion(
+        source="pose-mine/4", source_sha256="5" * 64, source_ap=0.4376, calibration=calibration
+    )
+    card = card_of(
+        recipe("mobilenetv2-heatmap"),
+        name="pose-mine-int8",
+        precision="int8",
+        opset=18,
+        conversion=conversion,
+    )
+
+    page = model_page(card)
+
+    assert "Made from `pose-mine/4`: layers compute in eight bits" in page
+    assert "ONNX opset 18" in page
+    assert "AP of `pose-mine/4` on the pictures of the table below: 0.438" in page
+    assert "Ranges measured on 300 people of sports, holiday" in page
+    assert "8 layers at either end" in page
+    assert "--output runs/pose-mine\n" in page
+
+
+def test_notes_of_the_author_stand_at_the_end() -> None:
+    page = model_page(
+        card_of(recipe("person-detector")), "Crowds are hard.\n\n### History\n\nLong.\n"
+    )
+
+    assert page.endswith("\n## Notes\n\nCrowds are hard.\n\n### History\n\nLong.\n")
+    assert "## Notes" not in model_page(card_of(recipe("person-detector")))
 
 
 def test_page_of_a_detector_says_what_is_in_the_card() -> None:

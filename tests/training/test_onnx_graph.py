@@ -88,6 +88,20 @@ def test_operation_that_onnx_lacks_is_named() -> None:
         to_onnx(network)
 
 
+def test_optimisation_that_the_converter_gives_up_is_not_reported(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    image = keras.Input((4, 4, 3), dtype="uint8", name="image")
+    x = layers.Conv2D(4, 1, use_bias=False)(ops.cast(image, "float32"))
+    gate = layers.ReLU(6.0)(x + 3.0)
+    gate = layers.Conv2D(2, 1)(gate)
+    network = keras.Model(image, {"gate": layers.Identity(name="gate")(gate)})
+
+    to_onnx(network)
+
+    assert "Failed to apply" not in caplog.text + capfd.readouterr().err
+
+
 def test_other_backend_than_tensorflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 
