@@ -14,7 +14,7 @@ from training.commands.options import INTERRUPTED, OK, complain
 _VERBS = {
     "train": "train a network, or resume a run",
     "evaluate": "measure a run or a bundle on a COCO file",
-    "export": "write a run as a bundle that the service loads",
+    "export": "write a run as a bundle that the service loads, or a bundle in fp16 or int8",
     "report": "write one page about a run or a bundle",
     "predict": "find people in pictures, draw them and keep the results",
     "benchmark": "time a run or a bundle per batch size",

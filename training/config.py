@@ -207,12 +207,13 @@ class TrainConfig(Strict):
         match self.neck, self.head:
             case (PyramidNeck(channels=channels), _) if len(channels) != taps:
                 raise ValueError(
-                    f"neck.channels has {len(channels)} entries and backbone.taps {taps}: a pyramid "
-                    "needs as many, for example --backbone.taps 32,16,8,4"
+                    f"neck.channels has {len(channels)} entries and backbone.taps {taps}: a "
+                    "pyramid needs as many, for example --backbone.taps 32,16,8,4"
                 )
             case (None, Fcn8sHead()) if taps != 3:
                 raise ValueError(
-                    f"head fcn8s needs --backbone.taps 32,16,8 or layers of these strides, got {taps}"
+                    "head fcn8s needs --backbone.taps 32,16,8 or layers of these strides, "
+                    f"got {taps}"
                 )
             case (PyramidNeck() | DeconvNeck(), Fcn8sHead()):
                 raise ValueError("head fcn8s takes the backbone's taps: leave the neck out (none)")

@@ -18,6 +18,7 @@ from training.recipes.simcc import (
     resnet50_simcc,
 )
 from training.recipes.simple_baseline import (
+    mobilenetv2_deconv,
     resnet50_deconv,
     resnet50_deconv_attention,
     resnet101_deconv,
@@ -38,6 +39,7 @@ def recipes() -> Mapping[str, Recipe]:
         efficientnet_lite0_simcc,
         resnet50_simcc,
         fcn8s_vgg16,
+        mobilenetv2_deconv,
         resnet50_deconv,
         resnet101_deconv,
         resnet152_deconv,

@@ -72,6 +72,21 @@ def resnet50_deconv_attention() -> TrainConfig:
     )
 
 
+def mobilenetv2_deconv() -> TrainConfig:
+    """MobileNetV2 with SimpleBaseline's transposed convolutions, 256x192.
+
+    Command: `python -m training train --recipe mobilenetv2-deconv …`, as for `resnet50-deconv`.
+
+    Cost: 9.61 M parameters, 1.57 G multiply-adds.
+
+    Reached: not yet trained here at 256x192. At 128x96, from MoveNet's backbone, AP 0.232 after
+    28,672 samples: commands in `docs/training-log.md`. Published (mmpose, 256x192) is AP 0.648.
+
+    Source: as for `resnet50-deconv`; Sandler et al. 2018, MobileNetV2.
+    """
+    return _simple_baseline("mobilenetv2")
+
+
 def _simple_baseline(backbone: str) -> TrainConfig:
     return TrainConfig(
         recipe=f"{backbone}-deconv",
