@@ -129,7 +129,7 @@ def _visibility(name: str, one: CheckedSet, skeleton: Skeleton) -> Any:
     axes.set_xlim(0, 100)
     axes.set_xlabel("percent of the people with joints")
     figure.suptitle(name, fontsize=9)
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=8)
     return figure
 
 
