@@ -16,9 +16,9 @@ def fcn8s_vgg16() -> TrainConfig:
 
     Cost: 134.44 M parameters, 20.85 G multiply-adds.
 
-    Reached: not yet trained here at this size. At 96x64 with `--head.channels 1024` AP @AP@ after
-    @N@ samples, still climbing: commands in `docs/training-log.md`. Exporting it at full width
-    needs more memory than the 23 GB of the machine where it was tried.
+    Reached: not yet trained here at this size. At 96x64 with `--head.channels 1024` AP 0.027 (AP50
+    0.117) after 20,480 samples, still climbing: commands in `docs/training-log.md`. Exporting it at
+    full width needs more memory than the 23 GB of the machine where it was tried.
 
     Source: Long, Shelhamer and Darrell 2015, Fully Convolutional Networks; Simonyan and Zisserman
     2015.
