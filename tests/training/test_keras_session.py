@@ -3,25 +3,15 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from service.inference.card import InputSize, ModelCard
 from service.inference.errors import InvalidInput
+from service.inference.types import Size
+from tests.training.fixed_bundles import make_card
 from training.config import TrainConfig
 from training.keras_session import KerasSession, provisional_card
 from training.recipes.pose import mobilenetv2_heatmap_debug
 from training.skeletons import COCO
 
-CARD = ModelCard(
-    name="tiny",
-    version=1,
-    task="keypoints",
-    input=InputSize(height=32, width=16),
-    crop_padding=1.25,
-    skeleton=COCO,
-    recipe="none",
-    config={},
-    data=(),
-    metrics={},
-)
+CARD = make_card("keypoints", Size(32, 16))
 
 
 class Means(layers.Layer):

@@ -3,29 +3,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from service.inference.card import InputSize, ModelCard
 from service.inference.errors import InvalidData
 from service.inference.geometry import crop_affine, letterbox_affine, warp
+from service.inference.types import Size
+from tests.training.fixed_bundles import make_card
 from training.data.coco import CocoFile, people, read_coco
 from training.data.pictures import read_picture
 from training.network_inputs import draw_records, network_input
-from training.skeletons import COCO
 
-KEYPOINTS = ModelCard(
-    name="pose",
-    version=1,
-    task="keypoints",
-    input=InputSize(height=64, width=48),
-    crop_padding=1.25,
-    skeleton=COCO,
-    recipe="none",
-    config={},
-    data=(),
-    metrics={},
-)
-DETECTOR = KEYPOINTS.model_copy(
-    update={"task": "detection", "crop_padding": None, "skeleton": None}
-)
+KEYPOINTS = make_card("keypoints", Size(64, 48))
+DETECTOR = make_card("detection", Size(64, 48))
 
 
 @pytest.fixture
