@@ -46,8 +46,7 @@ def main() -> int:
         estimator = load_pipeline(
             settings.models_dir,
             settings.pipeline,
-            device=settings.device,
-            threads=settings.threads,
+            settings.execution(threads=settings.threads),
         )
         Console().print(report(estimator, settings))
     except ValidationError as error:

@@ -15,6 +15,7 @@ import cv2
 import skimage.data
 
 from service.inference.cores import available_cores
+from service.inference.execution import Execution
 from service.inference.repository import load_pipeline
 from service.inference.types import Image, Pixels
 
@@ -24,8 +25,8 @@ _ROUNDS = 30
 def main() -> None:
     """Prints the ratio of pictures per second, median and extremes over the rounds."""
     cores = available_cores()
-    wide = load_pipeline(Path("models"), "default", device="cpu", threads=cores)
-    narrow = load_pipeline(Path("models"), "default", device="cpu", threads=1)
+    wide = load_pipeline(Path("models"), "default", Execution(device="cpu", threads=cores))
+    narrow = load_pipeline(Path("models"), "default", Execution(device="cpu"))
     picture = Image(cast(Pixels, skimage.data.astronaut()))
     cv2.setNumThreads(1)
     ratios: list[float] = []

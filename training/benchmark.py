@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service.inference.errors import InvalidInput
-from service.inference.session import Device, Session
+from service.inference.execution import Device
+from service.inference.session import Session
 from training.hardware import cpu_model, gpu_names
 from training.open_model import open_model
 

@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 from service.inference.card import METADATA_KEY, DataSource, ModelCard, Precision, Skeleton
 from service.inference.cores import available_cores
 from service.inference.errors import InvalidInput
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle
 from service.inference.session import Session
 from service.inference.validation import first_problem
@@ -133,7 +134,9 @@ def write_draft(
     folder = models_dir / card.reference
     folder.mkdir(parents=True, exist_ok=True)
     write_bundle(folder, model, card, notes)
-    return load_bundle(models_dir, card.reference, device="cpu", threads=available_cores())
+    return load_bundle(
+        models_dir, card.reference, Execution(device="cpu", threads=available_cores())
+    )[0]
 
 
 def variant_name(name: str, precision: Precision) -> str:

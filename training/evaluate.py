@@ -6,7 +6,8 @@ from rich.console import Console
 
 from service.inference.errors import InvalidInput
 from service.inference.estimator import PoseEstimator
-from service.inference.session import Device, Session
+from service.inference.execution import Device
+from service.inference.session import Session
 from training.analysis.analyse import analyse
 from training.analysis.results import Analysis
 from training.analysis.save_errors import check_folder

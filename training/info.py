@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.inference.card import Precision
+from service.inference.execution import Execution
 from service.inference.session import open_session
 from training.complexity import complexity
 from training.open_model import onnx_file
@@ -92,7 +93,7 @@ def describe_bundle(file: Path) -> Information:
     Raises:
         InvalidBundle: it cannot be used.
     """
-    card = open_session(file, device="cpu", threads=1).card
+    card = open_session(file, Execution(device="cpu")).card
     model: onnx.ModelProto = _onnx.load(str(file))
     cost = complexity(model)
     return Information(

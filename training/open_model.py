@@ -4,7 +4,8 @@ from pathlib import Path
 
 from service.inference.cores import available_cores
 from service.inference.errors import InvalidData
-from service.inference.session import Device, Session, open_session
+from service.inference.execution import Device, Execution
+from service.inference.session import Session, open_session
 
 
 def open_model(path: Path, device: Device = "auto", *, threads: int | None = None) -> Session:
@@ -22,7 +23,7 @@ def open_model(path: Path, device: Device = "auto", *, threads: int | None = Non
     """
     file = onnx_file(path)
     if file is not None:
-        return open_session(file, device=device, threads=threads or available_cores())
+        return open_session(file, Execution(device=device, threads=threads or available_cores()))
     # Imported for runs only: a bundle needs no Keras, whose import takes seconds.
     from training.keras_session import KerasSession, provisional_card
     from training.networks.build import with_decoder

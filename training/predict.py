@@ -13,8 +13,9 @@ from rich.progress import track
 from service.inference.coco import coco_results
 from service.inference.errors import InvalidData, InvalidInput, PoseError
 from service.inference.estimator import PoseEstimator
+from service.inference.execution import Device
 from service.inference.render import draw_persons, encode_image
-from service.inference.session import Device, Session
+from service.inference.session import Session
 from service.inference.types import Image
 from training.config import DataSet
 from training.data.coco import read_coco

@@ -33,6 +33,18 @@ class DeviceUnavailable(PoseError):
     """The requested execution provider cannot run here."""
 
 
+class InferenceFailed(PoseError):
+    """A network failed on an input that fits its contract.
+
+    Attributes:
+        failure_id: under which the log tells why.
+    """
+
+    def __init__(self, failure_id: str) -> None:
+        super().__init__(f"The network failed; the log tells why under the id {failure_id}.")
+        self.failure_id = failure_id
+
+
 class InvalidData(PoseError):
     """A data set, its annotations or a training configuration cannot be used."""
 

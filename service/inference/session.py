@@ -1,48 +1,30 @@
-"""One ONNX file, checked against its card, and run: the only module that knows ONNX Runtime."""
+"""One ONNX file, checked against its card, and run."""
 
-import contextlib
-import ctypes
-import io
-import sys
-from collections import Counter
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import ValidationError
 
+from service.inference.binding import Binding, Memory
 from service.inference.card import METADATA_KEY, ModelCard
-from service.inference.errors import DeviceUnavailable, InvalidBundle, InvalidInput
-from service.inference.signature import Tensor, check_answer, check_signature
+from service.inference.errors import DeviceUnavailable, InferenceFailed, InvalidBundle
+from service.inference.execution import Execution
+from service.inference.providers import FAILURES, main_provider, start_on_cpu, start_on_gpu
+from service.inference.signature import Tensor, check_answer, check_image, check_signature
 from service.inference.types import Pixels
 from service.inference.validation import first_problem
 
-Device = Literal["auto", "cuda", "cpu"]
 Answer = dict[str, npt.NDArray[np.float32]]
 """Outputs by name; their shapes are in `service.inference.signature`."""
 
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
-_ONLY_FATAL = 4
-_WARM_UP_BATCHES = (1, 2)
-# The package has no types: what is taken from it is typed where it is taken.
-_ort = cast("Any", onnxruntime)
-_ort_errors = _ort.capi.onnxruntime_pybind11_state
-# They have no base class of their own.
-_ORT_ERRORS: tuple[type[Exception], ...] = (
-    _ort_errors.EngineError,
-    _ort_errors.EPFail,
-    _ort_errors.Fail,
-    _ort_errors.InvalidArgument,
-    _ort_errors.InvalidGraph,
-    _ort_errors.InvalidProtobuf,
-    _ort_errors.NoModel,
-    _ort_errors.NotImplemented,
-    _ort_errors.RuntimeException,
-    RuntimeError,
-)
+_LOGGER = logging.getLogger(__name__)
+_CPU_TEST_BATCHES = (1, 2)
 
 
 class Session(Protocol):
@@ -67,16 +49,23 @@ class OnnxSession:
     """A `Session` over ONNX Runtime.
 
     Args:
-        session: of ONNX Runtime, whose signature fits the card.
         card: of the network.
         provider: that runs it.
+        run: does so, with pictures that fit the card.
+        test_batches: sizes that `warm_up` runs, in this order.
     """
 
-    def __init__(self, session: Any, card: ModelCard, provider: str) -> None:
-        self._session = session
+    def __init__(
+        self,
+        card: ModelCard,
+        provider: str,
+        run: Callable[[Pixels], Answer],
+        test_batches: Sequence[int],
+    ) -> None:
         self._card = card
         self._provider = provider
-        self._outputs: list[str] = [output.name for output in session.get_outputs()]
+        self._run = run
+        self._test_batches = test_batches
 
     @property
     def card(self) -> ModelCard:
@@ -86,148 +75,131 @@ class OnnxSession:
     def provider(self) -> str:
         return self._provider
 
+    def described_by(self, card: ModelCard) -> "OnnxSession":
+        """The same network with a card that tells more of it."""
+        return OnnxSession(card, self._provider, self._run, self._test_batches)
+
     def run(self, image: Pixels) -> Answer:
-        """Runs the network on uint8 RGB `[N, H, W, 3]`.
+        """Runs the network on uint8 RGB `[N, H, W, 3]`, N at least 1.
 
         Raises:
             InvalidInput: the array has another type or shape than the card says.
+            InferenceFailed: ONNX Runtime fails; the log tells why, under the error's id.
         """
-        wanted = (self._card.input.height, self._card.input.width, 3)
-        if image.dtype != np.uint8 or image.ndim != 4 or image.shape[1:] != wanted:
-            raise InvalidInput(
-                f"image is {image.dtype} {list(image.shape)}; "
-                f"expected uint8 [N, {', '.join(map(str, wanted))}]"
+        check_image(self._card, image)
+        try:
+            return self._run(image)
+        except FAILURES as error:
+            failure = InferenceFailed(uuid.uuid4().hex)
+            _LOGGER.error(
+                "inference %s failed: %s on %d pictures",
+                failure.failure_id,
+                self._card.reference,
+                len(image),
+                exc_info=error,
             )
-        values: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, {"image": image})
-        return dict(zip(self._outputs, values, strict=True))
+            raise failure from error
 
     def warm_up(self) -> None:
-        """Runs the network on one and on two test pictures, before the first request does.
+        """Runs the network on test pictures, before the first request does.
 
         Raises:
             InvalidBundle: it fails, or its answer has a wrong shape or a value that is not finite.
         """
         size = self._card.input
         picture = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), np.uint8)
-        for batch in _WARM_UP_BATCHES:
+        for batch in self._test_batches:
             try:
-                answer = self.run(np.stack([picture] * batch))
-            except _ORT_ERRORS as error:
+                answer = self._run(np.stack([picture] * batch))
+            except FAILURES as error:
                 raise InvalidBundle(f"fails on {batch} test picture(s): {error}") from error
             check_answer(self._card, batch, answer)
 
 
-def open_session(path: Path, *, device: Device, threads: int) -> OnnxSession:
+def open_session(path: Path, execution: Execution) -> OnnxSession:
+    """As `open_replicas`, on the first GPU or on the CPU."""
+    return open_replicas(path, replace(execution, gpu_ids=execution.gpu_ids[:1]))[0]
+
+
+def open_replicas(path: Path, execution: Execution) -> tuple[OnnxSession, ...]:
     """Loads a bundle's `model.onnx` and checks it against the card inside.
 
     Args:
         path: of the file.
-        device: `cuda` runs on the GPU or not at all; `auto` prefers it.
-        threads: for one run on the CPU.
+        execution: where it is to run.
+
+    Returns:
+        One session for each GPU, or one for the CPU.
 
     Raises:
         InvalidBundle: the file, its card or its inputs and outputs are not as they should be.
-        DeviceUnavailable: the device is `cuda` and the network cannot run on it.
+        DeviceUnavailable: something was asked for that needs a GPU, and the network cannot run
+            there.
     """
     if not path.is_file():
         raise InvalidBundle(f"{path} does not exist; expected an ONNX file")
-    session = _start(path, device, threads)
+    # First on the CPU, also for a GPU: a broken file is then not blamed on the device.
+    session = start_on_cpu(path, execution.threads)
     try:
-        card = _read_card(session)
-        check_signature(
-            card,
-            [_tensor(value) for value in session.get_inputs()],
-            [_tensor(value) for value in session.get_outputs()],
-        )
+        card = _checked_card(session)
     except InvalidBundle as error:
         raise InvalidBundle(f"{path}: {error}") from error
-    return OnnxSession(session, card, _main_provider(session))
+    if execution.device != "cpu":
+        try:
+            return tuple(_on_gpu(path, card, execution, gpu_id) for gpu_id in execution.gpu_ids)
+        except DeviceUnavailable as error:
+            if execution.needs_gpu:
+                raise DeviceUnavailable(
+                    f"device {execution.device} cannot run {path} on {error}"
+                ) from error
+            _LOGGER.info("%s runs on the CPU, it cannot on %s", card.reference, error)
+    return (OnnxSession(card, main_provider(session), _plain(session), _CPU_TEST_BATCHES),)
 
 
-def _read_card(session: Any) -> ModelCard:
+def _on_gpu(path: Path, card: ModelCard, execution: Execution, gpu_id: int) -> OnnxSession:
+    sizes = execution.batch_sizes
+    try:
+        session = start_on_gpu(path, execution, gpu_id, card.precision)
+        binding = Binding(session, Memory("cuda", gpu_id), _picture(card), sizes)
+        # The largest first: its memory then does for all, and the smallest next: TensorRT compiles
+        # again whenever the range of sizes grows.
+        test_batches = (sizes[-1], *sizes[:-1])
+        opened = OnnxSession(card, main_provider(session), binding.run, test_batches)
+        # What fails here only, for want of memory perhaps, is the device's fault.
+        opened.warm_up()
+    except (DeviceUnavailable, InvalidBundle, *FAILURES) as error:
+        raise DeviceUnavailable(f"GPU {gpu_id}: {error}") from error
+    return opened
+
+
+def _plain(session: Any) -> Callable[[Pixels], Answer]:
+    names = [output.name for output in session.get_outputs()]
+
+    def run(image: Pixels) -> Answer:
+        return dict(zip(names, session.run(names, {"image": image}), strict=True))
+
+    return run
+
+
+def _checked_card(session: Any) -> ModelCard:
     metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise InvalidBundle(f"metadata has no card; expected JSON under {METADATA_KEY}")
     try:
-        return ModelCard.model_validate_json(metadata[METADATA_KEY])
+        card = ModelCard.model_validate_json(metadata[METADATA_KEY])
     except ValidationError as error:
         raise InvalidBundle(f"card is invalid: {first_problem(error)}") from error
+    check_signature(
+        card,
+        [_tensor(value) for value in session.get_inputs()],
+        [_tensor(value) for value in session.get_outputs()],
+    )
+    return card
 
 
 def _tensor(value: Any) -> Tensor:
     return Tensor(value.name, value.type, tuple(value.shape or ()))
 
 
-def _start(path: Path, device: Device, threads: int) -> Any:
-    # Whatever goes wrong here is raised; ONNX Runtime would write it to stderr as well.
-    _ort.set_default_logger_severity(_ONLY_FATAL)
-    if device == "cpu":
-        return _start_on_cpu(path, threads)
-    try:
-        return _start_on_cuda(path, threads)
-    except DeviceUnavailable as error:
-        # First whether the file is at fault: then it does not start on the CPU either.
-        session = _start_on_cpu(path, threads)
-        if device == "cuda":
-            raise DeviceUnavailable(f"device cuda cannot run {path}: {error}") from error
-        return session
-
-
-def _start_on_cpu(path: Path, threads: int) -> Any:
-    try:
-        return _create(path, [_CPU], threads)
-    except _ORT_ERRORS as error:
-        raise InvalidBundle(f"{path} is not a network that can be loaded: {error}") from error
-
-
-def _start_on_cuda(path: Path, threads: int) -> Any:
-    if _CUDA not in _ort.get_available_providers():
-        raise DeviceUnavailable("the installed ONNX Runtime is built without CUDA")
-    with contextlib.redirect_stdout(io.StringIO()):
-        # Prints what it cannot find; `_missing_library` tells the first of it.
-        _ort.preload_dlls()
-    try:
-        session = _create(path, [_CUDA, _CPU], threads)
-    except _ORT_ERRORS as error:
-        raise DeviceUnavailable(str(error)) from error
-    if _CUDA not in session.get_providers():
-        raise DeviceUnavailable(_missing_library())
-    if _main_provider(session) != _CUDA:
-        raise DeviceUnavailable("CUDA has no kernels for most of its nodes")
-    return session
-
-
-def _create(path: Path, providers: list[str], threads: int) -> Any:
-    options = _ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ONLY_FATAL
-    # A thread that spins while it waits takes the core from another request.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    # Without this a failure on CUDA, also of a later run, moves the session to the CPU unnoticed.
-    # `session.disable_cpu_ep_fallback` is not for us: it also forbids the few nodes on shapes that
-    # ONNX Runtime deliberately leaves on the CPU.
-    return _ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
-
-
-def _main_provider(session: Any) -> str:
-    """The provider that most nodes were given to: one that is registered may have none."""
-    nodes = Counter[str]()
-    for part in session.get_provider_graph_assignment_info():
-        nodes[part.ep_name] += len(part.get_nodes())
-    return nodes.most_common(1)[0][0] if nodes else session.get_providers()[0]
-
-
-def _missing_library() -> str:
-    """Why the CUDA provider did not load: ONNX Runtime itself tells it only in its log."""
-    if sys.platform == "linux":
-        folder = Path(onnxruntime.__file__).parent / "capi"
-        try:
-            for name in ("shared", "cuda"):
-                library = folder / f"libonnxruntime_providers_{name}.so"
-                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            return f"{error}; expected an NVIDIA driver, CUDA 13 and cuDNN 9"
-    return "its CUDA provider did not load; expected an NVIDIA driver, CUDA 13 and cuDNN 9"
+def _picture(card: ModelCard) -> tuple[int, int, int]:
+    return (card.input.height, card.input.width, 3)

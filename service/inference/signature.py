@@ -7,8 +7,8 @@ from typing import assert_never
 import numpy as np
 
 from service.inference.card import ModelCard
-from service.inference.errors import InvalidBundle
-from service.inference.types import Floats
+from service.inference.errors import InvalidBundle, InvalidInput
+from service.inference.types import Floats, Pixels
 
 Shape = tuple[int | str | None, ...]
 """A number where an axis is fixed, a name or None where it is not."""
@@ -65,6 +65,21 @@ def check_signature(card: ModelCard, inputs: Sequence[Tensor], outputs: Sequence
     for tensor in outputs:
         if not _fits(tensor, expected[tensor.name]):
             raise InvalidBundle(f"output is {tensor}; expected {expected[tensor.name]}")
+
+
+def check_image(card: ModelCard, image: Pixels) -> None:
+    """Compares the pictures of a run, `[N, H, W, 3]`, with the contract.
+
+    Raises:
+        InvalidInput: the array has another type or shape, or no picture.
+    """
+    wanted = (card.input.height, card.input.width, 3)
+    fits = image.dtype == np.uint8 and image.ndim == 4 and image.shape[1:] == wanted
+    if not fits or len(image) == 0:
+        raise InvalidInput(
+            f"image is {image.dtype} {list(image.shape)}; "
+            f"expected uint8 [N, {', '.join(map(str, wanted))}], N at least 1"
+        )
 
 
 def check_answer(card: ModelCard, batch: int, answer: Mapping[str, Floats]) -> None:

@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 
 from service.inference.estimator import PoseEstimator
+from service.inference.execution import Execution
 from service.inference.repository import load_pipeline
 from service.inference.types import Image
 from training.config import TrainConfig
@@ -55,7 +56,7 @@ def pipelines(models_dir: Path, pose: Exported, detector: Exported) -> tuple[Pos
         "min_person_score = 0.0\n"
     )
     return (
-        load_pipeline(models_dir, "default", device="cpu", threads=1),
+        load_pipeline(models_dir, "default", Execution(device="cpu")),
         PoseEstimator("keras", detector.keras, pose.keras, 0.0),
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from service.inference.card import METADATA_KEY
 from service.inference.errors import InvalidBundle
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle
 from service.inference.session import open_session
 
@@ -22,7 +23,7 @@ def refused(pose, tmp_path):
         path = tmp_path / "model.onnx"
         onnx.save(model, path)
         with pytest.raises(InvalidBundle) as refusal:
-            open_session(path, device="cpu", threads=1)
+            open_session(path, Execution(device="cpu"))
         return str(refusal.value)
 
     return change_and_open
@@ -89,4 +90,4 @@ def test_file_that_is_not_the_one_of_card_json_is_refused(pose, tmp_path):
     onnx.save(model, folder / "model.onnx")
 
     with pytest.raises(InvalidBundle, match="SHA-256"):
-        load_bundle(tmp_path, f"{name}/1", device="cpu", threads=1)
+        load_bundle(tmp_path, f"{name}/1", Execution(device="cpu"))

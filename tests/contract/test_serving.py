@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from service.inference.card import METADATA_KEY, ModelCard
+from service.inference.execution import Execution
 from service.inference.session import open_session
 from service.inference.types import Box
 
@@ -67,6 +68,6 @@ def test_card_in_the_file_is_the_card_beside_it_and_what_the_service_reads(pose,
         assert beside.pop("sha256") == hashlib.sha256(path.read_bytes()).hexdigest()
         assert embedded.pop("sha256") is None
         assert beside == embedded
-        card = open_session(path, device="cpu", threads=1).card
+        card = open_session(path, Execution(device="cpu")).card
         assert card == ModelCard.model_validate(embedded)
         assert card.model_dump(mode="json", exclude={"sha256"}) == embedded

@@ -7,13 +7,14 @@ import pytest
 from onnx import TensorProto, helper
 
 from service.inference.errors import DeviceUnavailable, InvalidBundle, InvalidInput
+from service.inference.execution import Execution
 from service.inference.session import open_session
 
 H, W, K = 64, 48, 17
 
 
 def open_on_cpu(path):
-    return open_session(path, device="cpu", threads=1)
+    return open_session(path, Execution(device="cpu"))
 
 
 def crop_with_dot(x, y):
@@ -82,8 +83,9 @@ def test_threads_that_share_a_session_get_their_own_answers(keypoints_path):
         np.zeros((H, W, 3), np.uint8),
         np.zeros((1, H, W, 4), np.uint8),
         np.zeros((1, H, W, 3), np.float32),
+        np.zeros((0, H, W, 3), np.uint8),
     ],
-    ids=["turned", "no batch", "four channels", "floats"],
+    ids=["turned", "no batch", "four channels", "floats", "no picture"],
 )
 def test_other_arrays_are_refused(keypoints_path, image):
     with pytest.raises(InvalidInput, match=r"expected uint8 \[N, 64, 48, 3\]"):
@@ -290,7 +292,7 @@ def test_warm_up_finds_boxes_and_scores_that_do_not_fit(bundles, tmp_path):
 
 
 def test_auto_without_a_gpu_runs_on_the_cpu_and_says_so(keypoints_path, capfd):
-    session = open_session(keypoints_path, device="auto", threads=1)
+    session = open_session(keypoints_path, Execution())
 
     assert session.provider == "CPUExecutionProvider"
     assert capfd.readouterr() == ("", "")
@@ -298,7 +300,7 @@ def test_auto_without_a_gpu_runs_on_the_cpu_and_says_so(keypoints_path, capfd):
 
 def test_cuda_without_a_gpu_is_unavailable_and_says_why(keypoints_path, capfd):
     with pytest.raises(DeviceUnavailable, match=r"device cuda cannot run .*CUDA"):
-        open_session(keypoints_path, device="cuda", threads=1)
+        open_session(keypoints_path, Execution(device="cuda"))
     assert capfd.readouterr() == ("", "")
 
 
@@ -306,7 +308,7 @@ def test_cuda_with_a_build_for_the_cpu_is_unavailable(keypoints_path, monkeypatc
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
 
     with pytest.raises(DeviceUnavailable, match="is built without CUDA"):
-        open_session(keypoints_path, device="cuda", threads=1)
+        open_session(keypoints_path, Execution(device="cuda"))
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
@@ -315,13 +317,13 @@ def test_corrupt_file_is_not_blamed_on_the_device(tmp_path, device):
     path.write_bytes(b"junk")
 
     with pytest.raises(InvalidBundle, match="not a network that can be loaded"):
-        open_session(path, device=device, threads=1)
+        open_session(path, Execution(device=device))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_gpu_is_used_where_there_is_one(keypoints_path, device):
-    session = open_session(keypoints_path, device=device, threads=1)
+    session = open_session(keypoints_path, Execution(device=device))
     session.warm_up()
 
     assert session.provider == "CUDAExecutionProvider"

@@ -14,6 +14,7 @@ import pytest
 import training.export
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidBundle, InvalidData, InvalidInput
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle
 from training import cli
 from training.config import DataConfig, DataSet
@@ -111,7 +112,7 @@ def test_bundle_is_complete_and_can_be_loaded(bundle: Path) -> None:
     assert bundle.parts[-2:] == (NAME, "1")
     assert {path.name for path in bundle.iterdir()} == {"model.onnx", "card.json", "README.md"}
     assert [path.name for path in bundle.parent.iterdir()] == ["1"]
-    session = load_bundle(bundle.parent.parent, f"{NAME}/1", device="cpu", threads=1)
+    session = load_bundle(bundle.parent.parent, f"{NAME}/1", Execution(device="cpu"))[0]
     assert session.card.recipe == "mobilenetv2-heatmap-debug"
 
 

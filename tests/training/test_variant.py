@@ -15,6 +15,7 @@ import pytest
 import training.variant
 from service.inference.card import InputSize, ModelCard
 from service.inference.errors import InvalidBundle, InvalidInput
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle
 from training import cli
 from training.bundle import write_draft
@@ -110,7 +111,7 @@ def test_bundle_says_what_it_was_made_from_and_measures(
     made = export_variant(source, tmp_path, precision, gate, settings, notes="By hand.")
 
     assert made == Variant(tmp_path / f"pose-{precision}" / "3", made.ap, made.source_ap)
-    card = load_bundle(tmp_path, f"pose-{precision}/3", device="cpu", threads=1).card
+    card = load_bundle(tmp_path, f"pose-{precision}/3", Execution(device="cpu"))[0].card
     assert (card.precision, card.opset) == (precision, 18)
     assert card.conversion is not None
     assert card.conversion.source == "pose/3"
@@ -129,12 +130,12 @@ def test_smaller_file_answers_nearly_as_before(
 ) -> None:
     settings = CalibrationSettings(data=(data,))
     pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 24, 3), np.uint8)
-    expected = load_bundle(source.parents[1], "pose/3", device="cpu", threads=1).run(pictures)
+    expected = load_bundle(source.parents[1], "pose/3", Execution(device="cpu"))[0].run(pictures)
 
     assert np.ptp(expected["keypoints"]) > 4
     for precision, tolerance in (("fp16", 0.01), ("int8", 0.4)):
         export_variant(source, tmp_path, precision, gate, settings)
-        session = load_bundle(tmp_path, f"pose-{precision}/3", device="cpu", threads=1)
+        session = load_bundle(tmp_path, f"pose-{precision}/3", Execution(device="cpu"))[0]
         answer = session.run(pictures)["keypoints"]
         assert not np.array_equal(answer, expected["keypoints"])
         np.testing.assert_allclose(answer, expected["keypoints"], atol=tolerance)

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
-from service.inference.session import Device
+from service.inference.execution import Device
 from training.commands.options import OK, Options, parse
 from training.config import DataSet
 

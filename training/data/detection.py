@@ -11,8 +11,7 @@ from service.inference.geometry import (
     transform_points,
     warp,
 )
-from service.inference.image import ReducedImage
-from service.inference.types import Box, Floats, Pixels, Size
+from service.inference.types import Box, Floats, Image, Pixels, Size
 from training.codecs import centernet
 from training.codecs.config import CenterNetCodec
 from training.config import AugmentConfig, TrainConfig
@@ -135,7 +134,7 @@ def _mosaic(
     return _View(pixels, np.concatenate(boxes), np.concatenate(ignored))
 
 
-def _view(image: ReducedImage, record: PictureRecord, affine: Floats, size: Size) -> _View:
+def _view(image: Image, record: PictureRecord, affine: Floats, size: Size) -> _View:
     """The picture and its boxes under an affine map without rotation."""
     boxes = _map_boxes(record.boxes, affine)
     crowds = _clip(_map_boxes(record.crowds, affine), size)

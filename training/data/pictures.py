@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.inference.errors import InvalidData, PoseError
-from service.inference.image import ImageLimits, ReducedImage, decode_image, decode_reduced
+from service.inference.image import ImageLimits, decode_image, decode_reduced
 from service.inference.image_header import read_header
 from service.inference.types import Image, Size
 
@@ -34,7 +34,7 @@ def read_picture(path: Path) -> Image:
     return _decode(path, lambda data: decode_image(data, _LIMITS))
 
 
-def read_reduced(path: Path, scale: Callable[[Size], float]) -> ReducedImage:
+def read_reduced(path: Path, scale: Callable[[Size], float]) -> Image:
     """The picture at `path`, upright RGB, decoded no finer than needed.
 
     Args:

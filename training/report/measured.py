@@ -6,7 +6,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from service.inference.errors import InvalidData
-from service.inference.session import Device
+from service.inference.execution import Device
 from training.analysis.analyse import analyse
 from training.analysis.results import Analysis
 from training.config import DataSet

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidData
-from service.inference.session import Device
+from service.inference.execution import Device
 from training.analysis.case_pictures import JOINT_COLOURS
 from training.changes import settings_of
 from training.config import DataSet

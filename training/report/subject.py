@@ -8,6 +8,7 @@ from typing import Any
 
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidData
+from service.inference.execution import Execution
 from service.inference.session import open_session
 from training.bundle import data_name, make_card
 from training.config import DataSet
@@ -85,7 +86,7 @@ def open_subject(path: Path) -> Subject:
 
 
 def _bundle(path: Path, file: Path) -> Subject:
-    card = open_session(file, device="cpu", threads=1).card
+    card = open_session(file, Execution(device="cpu")).card
     sets = [SetRow("training", data.name, data.samples, None, data.licence) for data in card.data]
     return Subject(
         path=path,
