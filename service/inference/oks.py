@@ -23,11 +23,14 @@ def oks(a_xy: Floats, b_xy: Floats, area: float, sigmas: Floats) -> float:
     return float(joint_similarities(a_xy, b_xy, area, sigmas).mean())
 
 
-def joint_similarities(a_xy: Floats, b_xy: Floats, area: float, sigmas: Floats) -> Floats:
-    """The similarity of each joint of two poses, `[K]`, each in 0..1; the arguments of `oks`."""
+def joint_similarities(a_xy: Floats, b_xy: Floats, area: float | Floats, sigmas: Floats) -> Floats:
+    """The similarity of each joint of two poses, `[K]`, each in 0..1; the arguments of `oks`.
+
+    One pose or both may be several, `[P, K, 2]` with areas `[P]`, which gives `[P, K]`.
+    """
     squared = np.sum((a_xy - b_xy) ** 2, axis=-1)
     # COCO's k is twice the deviation.
-    variances = (2 * sigmas) ** 2 * max(area, 1.0)
+    variances = (2 * sigmas) ** 2 * np.maximum(area, 1.0)[..., np.newaxis]
     similarities: Floats = np.exp(-squared / (2 * variances))
     return similarities
 
@@ -45,10 +48,10 @@ def distinct(poses: Floats, areas: Sequence[float], sigmas: Floats, threshold: f
         Their indices in ascending order.
     """
     kept: list[int] = []
+    sizes = np.asarray(areas)
     for index, pose in enumerate(poses):
-        similarities = (
-            oks(pose, poses[other], (areas[index] + areas[other]) / 2, sigmas) for other in kept
-        )
-        if all(similarity <= threshold for similarity in similarities):
+        mean_areas = (sizes[index] + sizes[kept]) / 2
+        similarities = joint_similarities(pose, poses[kept], mean_areas, sigmas).mean(axis=-1)
+        if (similarities <= threshold).all():
             kept.append(index)
     return kept

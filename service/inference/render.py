@@ -36,11 +36,16 @@ def draw_persons(
     person, the thicker the lines.
 
     Args:
-        image: that the people were found in.
+        image: that the people were found in; not reduced.
         persons: drawn with the best one on top.
         skeleton: whose joints they have.
         min_keypoint_score: joints below, and the edges to them, are not drawn.
+
+    Raises:
+        ValueError: the picture is reduced.
     """
+    if image.reduction is not None:
+        raise ValueError(f"the picture is reduced to {image.scale}; expected all of its pixels")
     pixels = image.pixels.copy()
     for person in reversed(persons):
         _draw_person(pixels, person, skeleton, min_keypoint_score)

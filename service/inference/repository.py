@@ -11,6 +11,7 @@ models/
 import hashlib
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,23 +21,28 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from service.inference.card import ModelCard, Name, Task
 from service.inference.errors import InvalidBundle
 from service.inference.estimator import PoseEstimator
-from service.inference.session import Device, OnnxSession, open_session
+from service.inference.execution import Execution
+from service.inference.session import OnnxSession, Session, open_replicas
 from service.inference.validation import first_problem
+from service.inference.versions import CARD_FILE, MODEL_FILE, with_version
 
 PIPELINES_FILE = "pipelines.toml"
 
-_REFERENCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)/(?P<version>[1-9][0-9]*)")
+_NAME = r"(?P<name>[a-z0-9][a-z0-9._-]*)"
+_REFERENCE = re.compile(_NAME + r"/(?P<version>[1-9][0-9]*)")
 
-Reference = Annotated[str, Field(pattern=f"^{_REFERENCE.pattern}$")]
+Reference = Annotated[str, Field(pattern=f"^{_NAME}(/[1-9][0-9]*)?$")]
 
 
 class PipelineConfig(BaseModel):
     """A table of `pipelines.toml`: which bundles work together.
 
     Attributes:
-        detector: `name/version` of a bundle of task `detection`.
-        keypoints: `name/version` of a bundle of task `keypoints`.
+        detector: `name/version` of a bundle of task `detection`; `name` is its newest version.
+        keypoints: likewise, of a bundle of task `keypoints`.
         min_person_score: people below are left out unless a request says otherwise.
+        min_box_score: boxes below are not looked at unless a request names a score for people; a
+            person scores at most what its box does, so it is the higher of the two.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +50,7 @@ class PipelineConfig(BaseModel):
     detector: Reference
     keypoints: Reference
     min_person_score: float = Field(ge=0, le=1)
+    min_box_score: float | None = Field(default=None, ge=0, le=1)
 
 
 def read_pipelines(models_dir: Path) -> dict[str, PipelineConfig]:
@@ -65,63 +72,94 @@ def read_pipelines(models_dir: Path) -> dict[str, PipelineConfig]:
         raise InvalidBundle(f"{path} is invalid: {first_problem(error)}") from error
 
 
-def load_pipeline(models_dir: Path, name: str, *, device: Device, threads: int) -> PoseEstimator:
-    """Opens the two bundles of a pipeline, checked and warmed up.
-
-    Also tells OpenCV how many threads one call may use in this process: pictures are worked on side
-    by side, so more than the networks get would only make them wait for each other.
-
-    Args:
-        models_dir: the folder.
-        name: of a table in `pipelines.toml`.
-        device: for both networks.
-        threads: for one run on the CPU.
+def pipeline_config(models_dir: Path, name: str) -> PipelineConfig:
+    """A pipeline's entry, with the newest versions where it names none.
 
     Raises:
-        InvalidBundle: the pipeline or a bundle is missing or not as it should be.
-        DeviceUnavailable: the device is `cuda` and a network cannot run on it.
+        InvalidBundle: there is no such pipeline, or no version of one of its bundles.
     """
     pipelines = read_pipelines(models_dir)
     if name not in pipelines:
         known = ", ".join(sorted(pipelines)) or "no pipeline"
         raise InvalidBundle(f"pipeline is {name!r}; {models_dir / PIPELINES_FILE} has {known}")
     config = pipelines[name]
-    cv2.setNumThreads(threads)
-    detector = load_bundle(models_dir, config.detector, device=device, threads=threads)
+    return config.model_copy(
+        update={
+            "detector": with_version(models_dir, config.detector),
+            "keypoints": with_version(models_dir, config.keypoints),
+        }
+    )
+
+
+def load_pipeline(models_dir: Path, name: str, execution: Execution) -> PoseEstimator:
+    """Opens the two bundles of a pipeline, checked and warmed up, for one caller at a time.
+
+    Also tells OpenCV how many threads one call may use in this process.
+
+    Args:
+        models_dir: the folder.
+        name: of a table in `pipelines.toml`.
+        execution: what both networks run on; of several GPUs the first does the work.
+
+    Raises:
+        InvalidBundle: the pipeline or a bundle is missing or not as it should be.
+        DeviceUnavailable: a GPU was asked for and a network cannot run on it.
+    """
+    cv2.setNumThreads(execution.threads)
+    config = pipeline_config(models_dir, name)
+    return pair(name, config, lambda reference: load_bundle(models_dir, reference, execution)[0])
+
+
+def pair(name: str, config: PipelineConfig, open_bundle: Callable[[str], Session]) -> PoseEstimator:
+    """A pipeline of two bundles that fit together.
+
+    Args:
+        name: of the pipeline.
+        config: its entry, with versions.
+        open_bundle: opens `name/version`.
+
+    Raises:
+        InvalidBundle: a bundle is missing, not as it should be, or of another task.
+    """
+    detector = open_bundle(config.detector)
     _check_task(name, detector.card, "detection")
-    keypoints = load_bundle(models_dir, config.keypoints, device=device, threads=threads)
+    keypoints = open_bundle(config.keypoints)
     _check_task(name, keypoints.card, "keypoints")
-    return PoseEstimator(name, detector, keypoints, config.min_person_score)
+    return PoseEstimator(name, detector, keypoints, config.min_person_score, config.min_box_score)
 
 
-def load_bundle(models_dir: Path, reference: str, *, device: Device, threads: int) -> OnnxSession:
+def load_bundle(models_dir: Path, reference: str, execution: Execution) -> tuple[OnnxSession, ...]:
     """Opens a bundle, checks it against `card.json` and runs it on a test picture.
 
     Args:
         models_dir: the folder.
         reference: `name/version`.
-        device: to run it on.
-        threads: for one run on the CPU.
+        execution: what it is to run on.
+
+    Returns:
+        One session for each GPU, or one for the CPU.
 
     Raises:
         InvalidBundle: it is missing or not as it should be.
-        DeviceUnavailable: the device is `cuda` and the network cannot run on it.
+        DeviceUnavailable: a GPU was asked for and the network cannot run on it.
     """
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise InvalidBundle(f"bundle is {reference!r}; expected name/version, as person-detector/1")
     folder = models_dir / match["name"] / match["version"]
-    path = folder / "model.onnx"
-    session = open_session(path, device=device, threads=threads)
-    card = session.card
+    path = folder / MODEL_FILE
+    opened = open_replicas(path, execution)
+    card = opened[0].card
     if card.reference != reference:
         raise InvalidBundle(f"{path} is {card.reference} by its card, not {reference}")
-    _check_card_beside(folder / "card.json", path, card)
+    hashed = _checked_with_hash(folder / CARD_FILE, path, card)
+    replicas = tuple(session.described_by(hashed) for session in opened)
     try:
-        session.warm_up()
+        for session in replicas:
+            session.warm_up()
     except InvalidBundle as error:
         raise InvalidBundle(f"{path}: {error}") from error
-    return session
+    return replicas
 
 
 def _check_task(pipeline: str, card: ModelCard, task: Task) -> None:
@@ -132,10 +170,13 @@ def _check_task(pipeline: str, card: ModelCard, task: Task) -> None:
         )
 
 
-def _check_card_beside(path: Path, model: Path, embedded: ModelCard) -> None:
-    """Checks that `card.json`, if there is one, tells the same as the card inside the model."""
+def _checked_with_hash(path: Path, model: Path, embedded: ModelCard) -> ModelCard:
+    """The card inside the model with the file's hash; `card.json`, if any, must tell the same."""
+    with model.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    hashed = embedded.model_copy(update={"sha256": digest})
     if not path.exists():
-        return
+        return hashed
     try:
         card = ModelCard.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -143,7 +184,6 @@ def _check_card_beside(path: Path, model: Path, embedded: ModelCard) -> None:
     for field in ModelCard.model_fields:
         if field != "sha256" and getattr(card, field) != getattr(embedded, field):
             raise InvalidBundle(f"{path} differs in {field} from the card inside {model}")
-    with model.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if card.sha256 not in (None, digest):
         raise InvalidBundle(f"{model} has the SHA-256 {digest}; {path} expects {card.sha256}")
+    return hashed

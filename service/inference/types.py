@@ -13,6 +13,8 @@ Pixels = npt.NDArray[np.uint8]
 """RGB picture `[H, W, 3]`."""
 Floats = npt.NDArray[np.floating]
 """Floating-point array; its shape is in the docstring of who takes or gives it."""
+MAX_PERSONS = 20
+"""People per picture unless the caller asks for another number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +26,46 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Reduction:
+    """How the pixels of a picture that was decoded at a fraction of its size lie in the whole one.
+
+    Attributes:
+        size: of the whole picture.
+        to_picture: float64 `[2, 3]`, from points of the pixels to points of the whole picture.
+    """
+
+    size: Size
+    to_picture: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """A decoded upright picture: RGB uint8 `[H, W, 3]`."""
+    """A decoded upright picture.
+
+    Attributes:
+        pixels: RGB uint8 `[H, W, 3]`.
+        reduction: None where the pixels are those of the whole picture.
+    """
 
     pixels: Pixels
+    reduction: Reduction | None = None
 
     @property
     def size(self) -> Size:
+        """Of the whole picture; boxes and joints are in its pixels."""
+        if self.reduction is not None:
+            return self.reduction.size
         return Size(height=self.pixels.shape[0], width=self.pixels.shape[1])
+
+    @property
+    def to_picture(self) -> Floats:
+        """From points of `pixels` to points of the whole picture, float64 `[2, 3]`."""
+        return np.eye(2, 3) if self.reduction is None else self.reduction.to_picture
+
+    @property
+    def scale(self) -> float:
+        """How many pixels there are for one of the whole picture's, along a line."""
+        return 1 / float(self.to_picture[0, 0])
 
 
 @dataclass(frozen=True, slots=True)

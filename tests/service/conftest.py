@@ -7,7 +7,8 @@ shrunk.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,38 @@ class Bundles:
         self.write(models_dir, keypoints, self.keypoints_model(keypoints))
         (models_dir / "pipelines.toml").write_text(PIPELINES)
         return models_dir
+
+
+class Given:
+    """Models that hand out one pipeline under any name, or what a function opens.
+
+    Args:
+        pipeline: a pipeline, or a function of a name.
+        check: tries a pipeline out.
+    """
+
+    def __init__(self, pipeline, check=lambda _: None) -> None:
+        self._pipeline = pipeline
+        self.check = check
+        self.closed = False
+
+    def open(self, name):
+        return self._pipeline(name) if callable(self._pipeline) else self._pipeline
+
+    def fingerprint(self, _name):
+        return 0
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    """Command lines configure it for their process, which here is that of all tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import json
-import logging
 import subprocess
 import sys
 
@@ -9,14 +8,6 @@ import pytest
 
 from service.cli import main
 from service.inference.card import Skeleton
-
-
-@pytest.fixture(autouse=True)
-def restore_logging():
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield
-    root.handlers, root.level = before, level
 
 
 def use_models(monkeypatch, models_dir) -> None:
@@ -169,7 +160,7 @@ def test_bug_while_loading_is_not_swallowed(serve, monkeypatch):
     def load(*_arguments, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("service.cli.load_pipeline", load)
+    monkeypatch.setattr("service.runtime.models_folder.load_bundle", load)
 
     with pytest.raises(ZeroDivisionError):
         serve()

@@ -1,80 +1,28 @@
 import math
 import threading
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from service.inference.errors import InvalidBundle, InvalidInput
 from service.inference.estimator import PoseEstimator
+from service.inference.execution import Execution
 from service.inference.repository import load_pipeline
 from service.inference.types import Box, Image, Size
-
-K = 17
-CROP = Size(height=64, width=48)
-# Fits the detector's 64 x 64 input by the factor 0.4, with bars of 6.4 pixels above and below.
-PICTURE = Size(height=128, width=160)
-
-
-class FakeSession:
-    """Answers with a function and remembers the batches that it was asked about."""
-
-    provider = "fake"
-
-    def __init__(self, card, answer):
-        self.card = card
-        self.batches = []
-        self._answer = answer
-
-    def run(self, image):
-        self.batches.append(len(image))
-        return self._answer(image)
-
-
-def detector_answer(rows):
-    values = np.array(rows, np.float32).reshape(-1, 5)
-    return lambda _: {"boxes": values[None, :, :4], "scores": values[None, :, 4]}
-
-
-def joints_answer(score):
-    """All joints in the middle of the crop; the score may depend on the crop."""
-
-    def answer(crops):
-        rows = np.empty((len(crops), K, 3), np.float32)
-        rows[..., 0], rows[..., 1] = CROP.width / 2, CROP.height / 2
-        rows[..., 2] = [[score(crop) if callable(score) else score] for crop in crops]
-        return {"keypoints": rows}
-
-    return answer
+from tests.service.fake_networks import (
+    CROP,
+    K,
+    fake_estimator,
+    grey_picture,
+    in_detector,
+)
 
 
 @pytest.fixture
 def make_estimator(bundles):
-    def make(rows=(), joint_score=1.0, min_person_score=0.2):
-        return PoseEstimator(
-            name="test",
-            detector=FakeSession(bundles.detector_card(), detector_answer(rows)),
-            keypoints=FakeSession(bundles.keypoints_card(), joints_answer(joint_score)),
-            min_person_score=min_person_score,
-        )
-
-    return make
-
-
-def grey_picture(size=PICTURE):
-    return Image(np.full((size.height, size.width, 3), 128, np.uint8))
-
-
-def in_detector(box, score, size=PICTURE, side=64):
-    """A detector's row for a box of the picture."""
-    scale = min(side / size.width, side / size.height)
-    x_bar, y_bar = (side - size.width * scale) / 2, (side - size.height * scale) / 2
-    return (
-        box.x0 * scale + x_bar,
-        box.y0 * scale + y_bar,
-        box.x1 * scale + x_bar,
-        box.y1 * scale + y_bar,
-        score,
-    )
+    return partial(fake_estimator, bundles)
 
 
 def corners(box):
@@ -99,7 +47,7 @@ def test_person_is_mapped_back_to_the_picture(make_estimator):
 
 
 def test_networks_of_onnx_find_a_patch_where_it_is(models_dir):
-    estimator = load_pipeline(models_dir, "default", device="cpu", threads=1)
+    estimator = load_pipeline(models_dir, "default", Execution(device="cpu"))
     pixels = np.zeros((240, 320, 3), np.uint8)
     pixels[118:126, 96:104] = 255
 
@@ -161,6 +109,15 @@ def test_call_overrides_the_pipelines_threshold(make_estimator):
 
     assert len(estimator.predict(grey_picture(), min_person_score=0.05).persons) == 1
     assert estimator.predict(grey_picture(), min_person_score=0.5).persons == ()
+
+
+def test_doubtful_boxes_are_not_looked_at_unless_a_call_names_a_score(make_estimator):
+    estimator = make_estimator([in_detector(LEFT, 0.9), in_detector(RIGHT, 0.3)])
+    choosy = replace(estimator, min_box_score=0.5)
+
+    assert len(estimator.predict(grey_picture()).persons) == 2
+    assert len(choosy.predict(grey_picture()).persons) == 1
+    assert len(choosy.predict(grey_picture(), min_person_score=0.2).persons) == 2
 
 
 def test_same_person_found_twice_is_one(make_estimator):
@@ -325,7 +282,7 @@ def test_keypoint_network_without_a_skeleton_is_refused(make_estimator):
 
 
 def test_threads_share_an_estimator(models_dir):
-    estimator = load_pipeline(models_dir, "default", device="cpu", threads=1)
+    estimator = load_pipeline(models_dir, "default", Execution(device="cpu"))
     found = {}
 
     def find(x):

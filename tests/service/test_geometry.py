@@ -1,11 +1,15 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inference.geometry import (
+    affine_scale,
     clip_box,
     crop_affine,
+    crop_scale,
     invert_affine,
     letterbox_affine,
     transform_points,
@@ -230,3 +234,18 @@ def test_clipped_box_lies_inside_the_picture():
 
     assert clip_box(Box(-5, 10, 250, 90), image) == Box(0, 10, 200, 90)
     assert clip_box(Box(300, 300, 400, 400), image) == Box(200, 100, 200, 100)
+
+
+def test_clipped_box_keeps_what_is_no_number():
+    box = clip_box(Box(math.nan, 10, math.inf, math.nan), Size(height=100, width=200))
+
+    assert math.isnan(box.x0)
+    assert math.isnan(box.y1)
+    assert (box.y0, box.x1) == (10, 200)
+
+
+@pytest.mark.parametrize("box", [Box(10, 20, 60, 220), Box(0, 0, 300, 20), Box(5, 5, 5, 5)])
+def test_scale_of_a_crop_is_that_of_its_map(box):
+    assert crop_scale(box, PORTRAIT, 1.25) == pytest.approx(
+        affine_scale(crop_affine(box, PORTRAIT, 1.25))
+    )

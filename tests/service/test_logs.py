@@ -10,10 +10,7 @@ from service.logs import configure_logging
 @pytest.fixture
 def written(capsys):
     """What was written to stderr since it was last asked."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     yield lambda: capsys.readouterr().err
-    root.handlers, root.level = handlers, level
     structlog.reset_defaults()
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.inference.oks import distinct, oks
+from service.inference.oks import distinct, joint_similarities, oks
 
 SIGMAS = np.array([0.05, 0.1])
 POSE = np.array([[10.0, 10.0], [50.0, 80.0]])
@@ -51,3 +51,14 @@ def test_mean_area_decides():
 
     assert distinct(poses, [1000.0, 1000.0], SIGMAS, 0.9) == [0, 1]
     assert distinct(poses, [1000.0, 19_000.0], SIGMAS, 0.9) == [0]
+
+
+def test_several_poses_are_compared_at_once():
+    others = np.stack([POSE, moved([3.0, 4.0]), POSE + 200])
+    areas = np.array([1000.0, 2000.0, 0.0])
+
+    together = joint_similarities(POSE, others, areas, SIGMAS)
+
+    alone = [joint_similarities(POSE, *each, SIGMAS) for each in zip(others, areas, strict=True)]
+    np.testing.assert_array_equal(together, alone)
+    assert distinct(others, areas, SIGMAS, 0.9) == [0, 1, 2]

@@ -6,7 +6,7 @@ import skimage.data
 from service.inference.card import Skeleton
 from service.inference.image import ImageLimits, decode_image
 from service.inference.render import draw_persons, encode_image
-from service.inference.types import Box, Image, Keypoint, Person
+from service.inference.types import Box, Image, Keypoint, Person, Reduction, Size
 
 SKELETON = Skeleton(
     names=("nose", "left_hip", "right_hip"),
@@ -139,3 +139,11 @@ def test_encoded_picture_is_the_picture(media_type, signature, largest_mean_diff
     decoded = decode_image(data, ImageLimits(max_bytes=10**6, max_pixels=10**6))
     difference = np.abs(decoded.pixels.astype(int) - image.pixels).mean()
     assert difference <= largest_mean_difference
+
+
+def test_reduced_picture_is_not_drawn_into():
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    reduced = Image(pixels, Reduction(Size(8, 8), np.array([[2.0, 0, 0], [0, 2, 0]])))
+
+    with pytest.raises(ValueError, match=r"reduced to 0\.5; expected all of its pixels"):
+        draw_persons(reduced, [person()], SKELETON)

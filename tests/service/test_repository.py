@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import cv2
@@ -6,17 +7,18 @@ import pytest
 
 from service.inference.card import ModelCard
 from service.inference.errors import DeviceUnavailable, InvalidBundle
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle, load_pipeline, read_pipelines
 
 KEYPOINTS = "test-keypoints/1"
 
 
 def load(models_dir, name="default"):
-    return load_pipeline(models_dir, name, device="cpu", threads=1)
+    return load_pipeline(models_dir, name, Execution(device="cpu"))
 
 
 def load_keypoints(models_dir):
-    return load_bundle(models_dir, KEYPOINTS, device="cpu", threads=1)
+    return load_bundle(models_dir, KEYPOINTS, Execution(device="cpu"))[0]
 
 
 def edit_card(models_dir, **changes):
@@ -68,7 +70,7 @@ def test_missing_models_folder_is_named(tmp_path):
     [
         ("[default", "is not valid TOML"),
         ('[default]\ndetector = "a/1"', "default.keypoints: Field required"),
-        ('[default]\ndetector = "a"\nkeypoints = "b/1"\nmin_person_score = 0', "default.detector"),
+        ('[default]\ndetector = "a/x"\nkeypoints = "b"\nmin_person_score = 0', "default.detector"),
         (
             '[default]\ndetector = "../a/1"\nkeypoints = "b/1"\nmin_person_score = 0',
             "default.detector = '../a/1'",
@@ -132,14 +134,14 @@ def test_bundle_in_the_wrong_place_is_refused(models_dir, old, new, message):
 @pytest.mark.parametrize("reference", ["", "test-keypoints", "../test-keypoints/1", "a/b/1", "a/0"])
 def test_malformed_reference_is_refused(models_dir, reference):
     with pytest.raises(InvalidBundle, match="expected name/version"):
-        load_bundle(models_dir, reference, device="cpu", threads=1)
+        load_bundle(models_dir, reference, Execution(device="cpu"))
 
 
 def test_bundle_in_the_wrong_folder_is_refused(models_dir):
     (models_dir / "test-keypoints" / "1").rename(models_dir / "test-keypoints" / "2")
 
     with pytest.raises(InvalidBundle, match=r"is test-keypoints/1 by its card, not .*/2"):
-        load_bundle(models_dir, "test-keypoints/2", device="cpu", threads=1)
+        load_bundle(models_dir, "test-keypoints/2", Execution(device="cpu"))
 
 
 def test_card_beside_the_model_may_be_missing(models_dir):
@@ -172,7 +174,15 @@ def test_broken_card_beside_the_model_is_refused(models_dir):
 def test_card_beside_the_model_survives_json(models_dir):
     card = ModelCard.model_validate_json((models_dir / KEYPOINTS / "card.json").read_bytes())
 
-    assert card.model_copy(update={"sha256": None}) == load_keypoints(models_dir).card
+    assert card.sha256 is not None
+    assert card == load_keypoints(models_dir).card
+
+
+def test_card_of_a_loaded_bundle_has_the_files_hash(models_dir):
+    (models_dir / KEYPOINTS / "card.json").unlink()
+
+    content = (models_dir / KEYPOINTS / "model.onnx").read_bytes()
+    assert load_keypoints(models_dir).card.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_network_with_nonsense_answers_is_refused(bundles, tmp_path):
@@ -186,4 +196,4 @@ def test_network_with_nonsense_answers_is_refused(bundles, tmp_path):
 
 def test_device_is_a_promise(models_dir):
     with pytest.raises(DeviceUnavailable, match="device cuda cannot run"):
-        load_pipeline(models_dir, "default", device="cuda", threads=1)
+        load_pipeline(models_dir, "default", Execution(device="cuda"))
