@@ -33,16 +33,25 @@ class Admission:
         """Requests that were admitted and have no answer yet."""
         return self._inside
 
+    @property
+    def limit(self) -> int:
+        """Requests that are admitted at once."""
+        return self._limit
+
     @contextmanager
-    def admit(self) -> Generator[None]:
+    def admit(self, *, also_inside: int = 0) -> Generator[None]:
         """Holds a place for the length of the block.
+
+        Args:
+            also_inside: places that are taken by work whose request has left.
 
         Raises:
             Overloaded: when every place is taken.
         """
-        if self._inside >= self._limit:
+        inside = self._inside + also_inside
+        if inside >= self._limit:
             raise Overloaded(
-                f"{self._inside} requests are being served, expected fewer than {self._limit}; "
+                f"{inside} requests are being served, expected fewer than {self._limit}; "
                 "try again later.",
                 retry_after_s=self.retry_after_s(),
             )

@@ -1,15 +1,20 @@
-"""What lives as long as the process: the pipeline, its workers, and the way in and out."""
+"""What lives as long as the process: the pipelines, their workers, and the way in and out."""
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from service.inference.errors import PoseError, ShuttingDown
+import structlog
+
+from service.inference.errors import InferenceFailed, PoseError, ShuttingDown
 from service.inference.estimator import PoseEstimator
 from service.runtime.admission import Admission
+from service.runtime.checkup import Checkup
+from service.runtime.pipelines import Models, Pipelines
+from service.runtime.ticket import Ticket
 from service.runtime.workers import Done, Workers
 
 T = TypeVar("T")
@@ -20,41 +25,63 @@ class State(Enum):
 
     LOADING = "loading"
     READY = "ready"
+    FAILING = "failing"
     DRAINING = "draining"
 
 
 class NotReady(PoseError):
-    """The networks are still being loaded."""
+    """The networks are still being loaded, or do not work."""
 
 
 class Runtime:
-    """Loads a pipeline, admits requests, does their work in threads, and drains.
+    """Loads pipelines, admits requests, does their work in threads, and drains.
 
     Args:
-        load: opens the pipeline; runs in a thread.
+        models: where pipelines come from.
+        pipelines: to load at the start; the first is the default.
         workers: threads.
         max_waiting: requests that may be inside beside those that the workers are at.
+        reload_interval_s: between two looks for changed files; None never looks.
     """
 
     def __init__(
-        self, load: Callable[[], PoseEstimator], *, workers: int, max_waiting: int
+        self,
+        models: Models,
+        pipelines: Sequence[str],
+        *,
+        workers: int,
+        max_waiting: int,
+        reload_interval_s: float | None = None,
     ) -> None:
-        self._load = load
-        self._estimator: PoseEstimator | None = None
+        self._names = pipelines
+        self._reload_interval_s = reload_interval_s
+        self._loaded = False
         self._loading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._draining_since: float | None = None
+        self._on_change: Callable[[Mapping[str, PoseEstimator]], None] = _ignore
+        self._on_refusal: Callable[[str], None] = _ignore
+        self.pipelines = Pipelines(
+            models,
+            pipelines[0],
+            changed=lambda estimators: self._on_change(estimators),
+            refused=lambda name: self._on_refusal(name),
+        )
         self.workers = Workers(workers)
         self.admission = Admission(workers=workers, max_waiting=max_waiting)
+        self.checkup = Checkup(self.pipelines.check)
 
     @property
     def state(self) -> State:
         if self._draining_since is not None:
             return State.DRAINING
-        return State.LOADING if self._estimator is None else State.READY
+        if not self._loaded:
+            return State.LOADING
+        return State.READY if self.checkup.failure is None else State.FAILING
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the pipeline could not be loaded."""
+        """Why the pipelines could not be loaded at the start."""
         if self._loading is None or not self._loading.done() or self._loading.cancelled():
             return None
         return self._loading.exception()
@@ -65,47 +92,70 @@ class Runtime:
         since = self._draining_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def start(self, on_ready: Callable[[PoseEstimator], None]) -> None:
-        """Begins to load the pipeline; the event loop goes on, so that probes are answered.
+    @property
+    def inside(self) -> int:
+        """Requests that were admitted and have no answer yet, or whose work goes on after it."""
+        return self.admission.inside + self.workers.overdue
+
+    def start(
+        self,
+        *,
+        on_change: Callable[[Mapping[str, PoseEstimator]], None],
+        on_refusal: Callable[[str], None],
+    ) -> None:
+        """Begins to load the pipelines; the event loop goes on, so that probes are answered.
 
         Args:
-            on_ready: called on the event loop with the loaded pipeline.
+            on_change: called on the event loop with all loaded pipelines after each change.
+            on_refusal: called with the name of a pipeline whose new files cannot be used.
         """
-        self._loading = asyncio.create_task(self._open(on_ready))
+        self._on_change, self._on_refusal = on_change, on_refusal
+        self._loading = asyncio.create_task(self._load())
 
-    def estimator(self) -> PoseEstimator:
-        """The loaded pipeline.
+    def require_ready(self) -> None:
+        """Returns if requests are taken.
 
         Raises:
-            NotReady: while it is being loaded, or when that failed.
+            NotReady: while pipelines are being loaded, when that failed, or when they do not work.
             ShuttingDown: once the drain has begun.
         """
         if self.state is State.DRAINING:
             raise ShuttingDown("The service is shutting down and takes no new requests.")
         if self.failure is not None:
             raise NotReady(f"The networks could not be loaded: {self.failure}")
-        if self._estimator is None:
+        if self.state is State.LOADING:
             raise NotReady("The networks are still being loaded; try again in a few seconds.")
-        return self._estimator
+        if self.checkup.failure is not None:
+            raise NotReady(f"The networks do not work: {self.checkup.failure}")
 
     @contextmanager
-    def admit(self) -> Generator[PoseEstimator]:
+    def admit(self, pipeline: str | None = None) -> Generator[PoseEstimator]:
         """Holds a place for one request for the length of the block.
 
+        Args:
+            pipeline: by name; by default the default one.
+
         Raises:
-            NotReady: while the pipeline is being loaded.
-            ShuttingDown: once the drain has begun.
+            NotReady, ShuttingDown: as `require_ready`.
+            UnknownPipeline: no such pipeline is loaded.
             Overloaded: when every place is taken.
         """
-        estimator = self.estimator()
-        with self.admission.admit():
+        self.require_ready()
+        estimator = self.pipelines.get(pipeline)
+        with self.admission.admit(also_inside=self.workers.overdue):
             yield estimator
 
-    async def run(
-        self, work: Callable[[], T], gone: Callable[[], Coroutine[Any, Any, None]]
-    ) -> Done[T]:
-        """Does an admitted request's work in a thread; see `Workers.run`."""
-        done = await self.workers.run(work, gone)
+    async def run(self, work: Callable[[], T], ticket: Ticket) -> Done[T]:
+        """Does an admitted request's work in a thread; see `Workers.run`.
+
+        Raises:
+            InferenceFailed: a network failed; whether it works at all is then found out.
+        """
+        try:
+            done = await self.workers.run(work, ticket)
+        except InferenceFailed:
+            self.checkup.suspect()
+            raise
         self.admission.record(done.work_s)
         return done
 
@@ -116,15 +166,27 @@ class Runtime:
 
     def close(self) -> None:
         """Ends the threads that have nothing to do."""
-        if self._loading is not None:
-            self._loading.cancel()
+        for task in (self._loading, self._watching):
+            if task is not None:
+                task.cancel()
+        self.checkup.close()
         self.workers.close()
+        self.pipelines.close()
 
-    async def _open(self, on_ready: Callable[[PoseEstimator], None]) -> None:
-        done = await self.workers.run(self._load, _never)
-        on_ready(done.value)
-        self._estimator = done.value
+    async def _load(self) -> None:
+        for name in self._names:
+            await self.pipelines.load(name)
+        self._loaded = True
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+        logger.info("ready", pipelines=list(self._names))
+        if self._reload_interval_s is not None:
+            self._watching = asyncio.create_task(self._watch(self._reload_interval_s))
+
+    async def _watch(self, interval_s: float) -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            await self.pipelines.refresh()
 
 
-async def _never() -> None:
-    await asyncio.Event().wait()
+def _ignore(_change: object) -> None:
+    pass

@@ -3,17 +3,17 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Generic, TypeVar
+
+from service.inference.errors import ShuttingDown
+from service.runtime.ticket import ClientGone, DeadlinePassed, Ticket
 
 T = TypeVar("T")
-
-
-class ClientGone(Exception):
-    """The client closed the connection before it had its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,13 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="pose-worker")
         self._lock = threading.Lock()
         self._submitted = 0
         self._running = 0
+        self._overdue = 0
+        self._dropped = {"client-gone": 0, "deadline-passed": 0}
 
     @property
     def waiting(self) -> int:
@@ -48,24 +51,40 @@ class Workers:
         """Pieces of work that a thread is at."""
         return self._running
 
-    async def run(
-        self, work: Callable[[], T], gone: Callable[[], Coroutine[Any, Any, None]]
-    ) -> Done[T]:
+    @property
+    def overdue(self) -> int:
+        """Pieces of work that a thread is still at though their deadline has passed."""
+        return self._overdue
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Pieces of work that were given up before a network ran, by reason."""
+        return self._dropped
+
+    async def run(self, work: Callable[[], T], ticket: Ticket) -> Done[T]:
         """Does a piece of work in a thread and waits for it.
 
         Work that has begun is waited for even if the client has left, since nothing can stop a
-        thread: so whoever counts requests counts it until it has ended.
+        thread: so whoever counts requests counts it until it has ended. Only a deadline is told
+        at once; the work then counts as `overdue` until it has ended.
 
         Args:
-            work: runs in the thread.
-            gone: returns when nobody waits for the answer any more.
+            work: runs in the thread; it may ask the ticket between its steps.
+            ticket: work that has not begun is dropped when it is no longer alive.
 
         Raises:
-            ClientGone: `gone` returned before a thread had begun; the work is dropped.
+            ClientGone: the client left before a thread had begun.
+            DeadlinePassed: there was no result in time.
+            ShuttingDown: the threads were closed before one had begun.
         """
+        end = ticket.end
+        if end is not None:
+            self._count_dropped(end)
+            raise end
         submitted = time.perf_counter()
 
         def timed() -> Done[T]:
+            ticket.check()
             started = time.perf_counter()
             with self._at_work():
                 value = work()
@@ -73,18 +92,20 @@ class Workers:
 
         future = self._pool.submit(timed)
         answer = asyncio.wrap_future(future)
-        watcher = asyncio.create_task(gone())
-        both: set[asyncio.Future[Any]] = {answer, watcher}
         self._submitted += 1
+        answer.add_done_callback(partial(self._ended, ticket))
+        ticket.on_cancel(future.cancel)
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done() and future.cancel():
-                raise ClientGone
-            return await answer
-        finally:
-            self._submitted -= 1
-            watcher.cancel()
-            answer.cancel()
+            await asyncio.wait({answer}, timeout=ticket.remaining_s)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        if answer.done():
+            return _result(answer, ticket)
+        if not future.cancel():
+            self._overdue += 1
+            answer.add_done_callback(self._caught_up)
+        raise ticket.passed()
 
     def close(self) -> None:
         """Drops what no thread has begun; threads that are at work end by themselves."""
@@ -99,3 +120,27 @@ class Workers:
         finally:
             with self._lock:
                 self._running -= 1
+
+    def _ended(self, ticket: Ticket, answer: "asyncio.Future[Done[T]]") -> None:
+        self._submitted -= 1
+        # Nobody may be left to ask for the error, which asyncio would complain of.
+        self._count_dropped(ticket.end if answer.cancelled() else answer.exception())
+
+    def _count_dropped(self, end: BaseException | None) -> None:
+        match end:
+            case ClientGone():
+                self._dropped["client-gone"] += 1
+            case DeadlinePassed():
+                self._dropped["deadline-passed"] += 1
+            case _:
+                pass
+
+    def _caught_up(self, _answer: "asyncio.Future[Done[T]]") -> None:
+        self._overdue -= 1
+
+
+def _result(answer: "asyncio.Future[Done[T]]", ticket: Ticket) -> Done[T]:
+    if answer.cancelled():
+        ticket.check()
+        raise ShuttingDown("The service is shutting down; the request was not begun.")
+    return answer.result()

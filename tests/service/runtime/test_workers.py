@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.runtime.workers import ClientGone, Workers
+from service.inference.errors import ShuttingDown
+from service.runtime.ticket import ClientGone, DeadlinePassed, Ticket
+from service.runtime.workers import Workers
 
 
 @pytest.fixture
@@ -12,14 +14,6 @@ def workers() -> Iterator[Workers]:
     workers = Workers(1)
     yield workers
     workers.close()
-
-
-async def stays() -> None:
-    await asyncio.Event().wait()
-
-
-async def leaves() -> None:
-    return None
 
 
 async def until(condition) -> None:
@@ -42,7 +36,7 @@ class Gate:
 
 
 def test_work_runs_in_another_thread(workers):
-    done = asyncio.run(workers.run(threading.get_ident, stays))
+    done = asyncio.run(workers.run(threading.get_ident, Ticket()))
 
     assert done.value != threading.get_ident()
     assert done.queue_s >= 0
@@ -54,13 +48,13 @@ def test_error_of_the_work_reaches_the_caller(workers):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(workers.run(fail, stays))
+        asyncio.run(workers.run(fail, Ticket()))
 
 
 def test_loop_goes_on_while_a_thread_works(workers):
     async def scenario() -> str:
         gate = Gate()
-        running = asyncio.create_task(workers.run(gate, stays))
+        running = asyncio.create_task(workers.run(gate, Ticket()))
         await until(lambda: workers.running == 1)
         gate.opened.set()
         return (await running).value
@@ -72,30 +66,36 @@ def test_work_that_has_not_begun_is_dropped_when_the_client_leaves(workers):
     calls: list[str] = []
 
     async def scenario() -> None:
-        gate = Gate()
-        first = asyncio.create_task(workers.run(gate, stays))
-        await until(lambda: workers.running == 1)
+        gate, ticket = Gate(), Ticket()
+        first = asyncio.create_task(workers.run(gate, Ticket()))
+        await until(gate.begun.is_set)
+        second = asyncio.create_task(workers.run(lambda: calls.append("ran"), ticket))
+        await until(lambda: workers.waiting == 1)
+        ticket.cancel()
         with pytest.raises(ClientGone):
-            await workers.run(lambda: calls.append("ran"), leaves)
+            await second
         gate.opened.set()
         await first
-        await workers.run(lambda: calls.append("next"), stays)
+        await workers.run(lambda: calls.append("next"), Ticket())
 
     asyncio.run(scenario())
     assert calls == ["next"]
 
 
+def test_work_of_a_client_that_has_left_is_not_taken(workers):
+    ticket = Ticket()
+    ticket.cancel()
+
+    with pytest.raises(ClientGone):
+        asyncio.run(workers.run(lambda: pytest.fail("ran"), ticket))
+
+
 def test_work_that_has_begun_is_awaited_though_the_client_left(workers):
     async def scenario() -> str:
-        gate = Gate()
-        gone = asyncio.Event()
-
-        async def leaves_later() -> None:
-            await gone.wait()
-
-        running = asyncio.create_task(workers.run(gate, leaves_later))
+        gate, ticket = Gate(), Ticket()
+        running = asyncio.create_task(workers.run(gate, ticket))
         await until(gate.begun.is_set)
-        gone.set()
+        ticket.cancel()
         await asyncio.sleep(0)
         gate.opened.set()
         return (await running).value
@@ -103,10 +103,41 @@ def test_work_that_has_begun_is_awaited_though_the_client_left(workers):
     assert asyncio.run(scenario()) == "through"
 
 
+def test_work_that_has_not_begun_by_its_deadline_is_dropped(workers):
+    calls: list[str] = []
+
+    async def scenario() -> None:
+        gate = Gate()
+        first = asyncio.create_task(workers.run(gate, Ticket()))
+        await until(gate.begun.is_set)
+        with pytest.raises(DeadlinePassed, match="within"):
+            await workers.run(lambda: calls.append("ran"), Ticket(0.01))
+        assert workers.overdue == 0
+        gate.opened.set()
+        await first
+        await workers.run(lambda: None, Ticket())
+
+    asyncio.run(scenario())
+    assert calls == []
+
+
+def test_work_that_overruns_its_deadline_is_told_at_once_and_counted_until_it_ends(workers):
+    async def scenario() -> None:
+        gate = Gate()
+        with pytest.raises(DeadlinePassed):
+            await workers.run(gate, Ticket(0.5))
+        assert (workers.running, workers.overdue) == (1, 1)
+        gate.opened.set()
+        await until(lambda: workers.overdue == 0)
+        assert (workers.running, workers.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
 def test_waiting_and_running_work_is_counted(workers):
     async def scenario() -> tuple[int, int]:
         gate = Gate()
-        tasks = [asyncio.create_task(workers.run(gate, stays)) for _ in range(3)]
+        tasks = [asyncio.create_task(workers.run(gate, Ticket())) for _ in range(3)]
         await until(gate.begun.is_set)
         counts = (workers.running, workers.waiting)
         gate.opened.set()
@@ -122,14 +153,14 @@ def test_closing_drops_what_waits(workers):
 
     async def scenario() -> None:
         gate = Gate()
-        first = asyncio.create_task(workers.run(gate, stays))
+        first = asyncio.create_task(workers.run(gate, Ticket()))
         await until(gate.begun.is_set)
-        second = asyncio.create_task(workers.run(lambda: calls.append("ran"), stays))
+        second = asyncio.create_task(workers.run(lambda: calls.append("ran"), Ticket()))
         await until(lambda: workers.waiting == 1)
         workers.close()
         gate.opened.set()
         await first
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(ShuttingDown):
             await second
 
     asyncio.run(scenario())
