@@ -1,0 +1,1 @@
+"""`python -m service bench`: a load generator that asks whether or not answers come."""
