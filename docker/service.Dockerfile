@@ -5,7 +5,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS builder
 ARG DEVICE=cpu
-COPY requirements/service.txt requirements/gpu.txt /requirements/
+COPY requirements/service.txt requirements/gpu.txt requirements/otel.txt /requirements/
 RUN python -m venv --without-pip /venv
 # The CUDA provider in the wheel takes 284 MB and is of no use in an image without the CUDA libraries.
 RUN case "${DEVICE}" in \
@@ -14,7 +14,8 @@ RUN case "${DEVICE}" in \
         *) echo "DEVICE is \"${DEVICE}\", expected cpu or cuda" >&2; exit 1 ;; \
     esac \
     && python -m pip --python /venv/bin/python install \
-        --disable-pip-version-check --no-cache-dir --no-compile --require-hashes "$@" \
+        --disable-pip-version-check --no-cache-dir --no-compile --require-hashes \
+        -r /requirements/otel.txt "$@" \
     && if [ "${DEVICE}" = cpu ]; then \
         find /venv -name 'libonnxruntime_providers_cuda.so' -delete \
         && find /venv -name 'libonnxruntime_providers_tensorrt.so' -delete; \
