@@ -1,10 +1,9 @@
-"""The command lines: `serve` answers pictures over HTTP, `predict` answers files."""
+"""The command lines: `serve` answers pictures over HTTP, `predict` files; `bench` asks a lot."""
 
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +14,14 @@ from pydantic_settings import CliApp, CliPositionalArg, SettingsConfigDict
 
 from service.files import FileFormat, answer, plan
 from service.http.app import create_app
+from service.http.metrics import Metrics
 from service.http.server import DrainingServer
+from service.http.telemetry import open_tracing
 from service.inference.cores import available_cores
 from service.inference.errors import PoseError
 from service.inference.repository import load_pipeline
 from service.logs import configure_logging
+from service.runtime.models_folder import ModelsFolder
 from service.runtime.runtime import Runtime
 from service.settings import PipelineSettings, Settings, explain
 
@@ -33,7 +35,8 @@ Finds the people in pictures and the joints of each.
 
 commands:
   serve    answer pictures over HTTP
-  predict  answer picture files on stdout"""
+  predict  answer picture files on stdout
+  bench    send a running service pictures and print how it stands it"""
 
 S = TypeVar("S", bound=PipelineSettings)
 
@@ -73,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(_serve, ServeSettings, arguments)
         case ["predict", *arguments]:
             return _run(_predict, PredictSettings, arguments)
+        case ["bench", *arguments]:
+            # Here, so that nothing else loads it.
+            from service.bench.cli import bench
+
+            return bench(arguments)
         case ["-h" | "--help"]:
             print(_USAGE)
             return OK
@@ -93,14 +101,17 @@ def _run(command: Callable[[S], int], settings_type: type[S], arguments: list[st
 
 
 def _serve(settings: Settings) -> int:
-    load = partial(
-        load_pipeline,
+    metrics = Metrics()
+    models = ModelsFolder(
         settings.models_dir,
-        settings.pipeline,
-        device=settings.device,
-        threads=_THREADS_PER_RUN,
+        settings.execution(threads=_THREADS_PER_RUN),
+        observe_run=metrics.observe_run,
+        observe_batch=metrics.observe_batch,
     )
-    app = create_app(settings, load)
+    metrics.watch_batches(lambda: models.waiting_rows)
+    app = create_app(
+        settings, models, metrics=metrics, tracing=open_tracing(enabled=settings.tracing)
+    )
     runtime: Runtime = app.state.runtime
     DrainingServer(app, settings, runtime).run()
     if runtime.failure is not None:
@@ -113,7 +124,7 @@ def _serve(settings: Settings) -> int:
 def _predict(settings: PredictSettings) -> int:
     jobs = list(plan(settings.pictures, settings.render))
     estimator = load_pipeline(
-        settings.models_dir, settings.pipeline, device=settings.device, threads=available_cores()
+        settings.models_dir, settings.pipeline, settings.execution(threads=available_cores())
     )
     code = OK
     for job in jobs:

@@ -77,7 +77,8 @@ def answer(
         PoseError: the file cannot be read, is no picture, or the drawing cannot be written.
     """
     started = time.perf_counter()
-    posed = pose(estimator, Picture(_read(job.path, limits)), limits)
+    picture = Picture(_read(job.path, limits), drawn=job.drawing is not None)
+    posed = pose(estimator, picture, limits)
     total_s = time.perf_counter() - started
     if job.drawing is not None:
         _draw(estimator, posed, job.drawing)

@@ -14,8 +14,10 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from service import VERSION
+
 ROOT = Path(__file__).parent.parent
-LOCKED = ("service", "gpu", "training", "dev")
+LOCKED = ("service", "gpu", "training", "otel", "dev")
 
 
 def project() -> dict[str, Any]:
@@ -101,6 +103,10 @@ def test_every_dependency_is_explained():
     assert explained - named == {"package"}  # the tables' heading
 
 
+def test_service_tells_the_version_of_the_project():
+    assert project()["version"] == VERSION
+
+
 def test_help_lists_every_target():
     answer = subprocess.run(
         ["make", "--no-print-directory", "help"],
@@ -177,7 +183,10 @@ def test_onnx_runtime_sends_no_telemetry(tmp_path: Path):
 
 
 def test_compose_has_a_gpu_a_cpu_and_a_training_profile():
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = {
+        name: service for name, service in compose["services"].items() if "build" in service
+    }
     profiles = {name: service["profiles"] for name, service in services.items()}
     assert profiles == {"service": ["gpu"], "service-cpu": ["cpu"], "training": ["training"]}
     for service in services.values():

@@ -17,6 +17,7 @@ from service.http.schemas import (
 )
 from service.inference.estimator import PoseEstimator
 from service.inference.types import Keypoint, Person
+from service.runtime.pipelines import Pipelines
 from service.runtime.prediction import Posed
 
 _PIXEL_DIGITS, _SCORE_DIGITS, _MS_DIGITS = 2, 4, 2
@@ -60,24 +61,35 @@ def prediction_document(
     )
 
 
-def ready_document(estimator: PoseEstimator) -> ReadyDocument:
+def ready_document(pipelines: Pipelines) -> ReadyDocument:
     """What a ready service says of itself."""
-    return ReadyDocument(pipeline=estimator.name, provider=provider(estimator))
-
-
-def models_document(estimator: PoseEstimator) -> ModelsDocument:
-    """The loaded pipeline and the cards of its networks."""
-    pipeline = PipelineDocument(
-        detector=estimator.detector.card.reference,
-        keypoints=estimator.keypoints.card.reference,
-        min_person_score=estimator.min_person_score,
+    estimator = pipelines.get()
+    return ReadyDocument(
+        pipeline=estimator.name,
+        pipelines=sorted(pipelines.estimators),
+        provider=provider(estimator),
     )
+
+
+def models_document(pipelines: Pipelines) -> ModelsDocument:
+    """The loaded pipelines and the cards of their networks."""
+    estimators = pipelines.estimators
     return ModelsDocument(
-        pipelines={estimator.name: pipeline},
+        default=pipelines.default,
+        pipelines={
+            name: PipelineDocument(
+                detector=estimator.detector.card.reference,
+                keypoints=estimator.keypoints.card.reference,
+                min_person_score=estimator.min_person_score,
+                min_box_score=estimator.min_box_score,
+            )
+            for name, estimator in estimators.items()
+        },
         models={
             session.card.reference: LoadedModelDocument(
                 provider=session.provider, card=session.card
             )
+            for estimator in estimators.values()
             for session in (estimator.detector, estimator.keypoints)
         },
     )

@@ -1,11 +1,12 @@
 """What goes over the wire as JSON: parameters in, documents out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.card import ModelCard
-from service.runtime.prediction import MAX_PERSONS
+from service.inference.errors import InvalidInput
+from service.inference.types import MAX_PERSONS
 
 MAX_BOXES = 100
 
@@ -16,13 +17,22 @@ Boxes = Annotated[list[tuple[_Finite, _Finite, _Side, _Side]], Field(max_length=
 """Rows x, y, width, height in pixels of the picture."""
 
 
-class PredictQuery(BaseModel):
-    """The query parameters of `POST /predict`."""
+class PoseQuery(BaseModel):
+    """What is asked about a picture, as query parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    pipeline: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="A loaded pipeline, as `/models` names them; unless given, the default one.",
+    )
     max_persons: int = Field(
-        default=MAX_PERSONS, ge=1, le=100, description="The most people to answer, best first."
+        default=MAX_PERSONS,
+        ge=1,
+        description="The most people to answer, best first. The service limits it; unless given, "
+        "its limit counts where that is lower.",
     )
     min_person_score: float | None = Field(
         default=None,
@@ -38,6 +48,26 @@ class PredictQuery(BaseModel):
         "`coco`, not drawn in `image`. Unless given it is 0, so that nothing is hidden; only the "
         "drawing then leaves out joints that are probably not in the picture.",
     )
+
+    def limited(self, max_persons: int) -> Self:
+        """The same within the service's limit on people.
+
+        Raises:
+            InvalidInput: more are asked for.
+        """
+        if self.max_persons <= max_persons:
+            return self
+        if "max_persons" in self.model_fields_set:
+            raise InvalidInput(
+                f"max_persons is {self.max_persons}; "
+                f"expected at most {max_persons}, the service's POSE_MAX_PERSONS"
+            )
+        return self.model_copy(update={"max_persons": max_persons})
+
+
+class PredictQuery(PoseQuery):
+    """The query parameters of `POST /predict`."""
+
     format: Format = Field(
         default="json",
         description="`json`; `coco`: COCO keypoint results; `image`: the picture with skeletons, "
@@ -105,6 +135,22 @@ class PredictionDocument(BaseModel):
     timings_ms: TimingsDocument
 
 
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    type: str = Field(examples=["urn:stance:problem:image-too-large"])
+    title: str = Field(examples=["The picture is too large"])
+    status: int = Field(examples=[413])
+    detail: str = Field(description="What is wrong with which value, and what was expected.")
+    instance: str = Field(description="The request's id, as in `X-Request-Id` and in the log.")
+
+
+class InferenceProblem(Problem):
+    """A problem as the Open Inference Protocol's clients read it, too."""
+
+    error: str = Field(description="The same as `detail`.")
+
+
 class CocoDocument(BaseModel):
     """One person as a COCO keypoint result; `keypoints` holds x, y, score for each joint."""
 
@@ -115,11 +161,27 @@ class CocoDocument(BaseModel):
     bbox: list[float] = Field(description="x, y, width, height")
 
 
+class BatchItemDocument(BaseModel):
+    """What became of one picture of a batch: a prediction, or why there is none."""
+
+    index: int = Field(description="The picture's place in the form, from 0.")
+    filename: str | None = Field(default=None, description="As the form names it.")
+    prediction: PredictionDocument | None = None
+    problem: Problem | None = None
+
+
+class BatchDocument(BaseModel):
+    """One item for each picture of a batch, in the order of the form."""
+
+    results: list[BatchItemDocument]
+
+
 class ReadyDocument(BaseModel):
     """The service takes requests."""
 
     status: Literal["ready"] = "ready"
-    pipeline: str
+    pipeline: str = Field(description="That of requests which name none.")
+    pipelines: list[str] = Field(description="All that are loaded.")
     provider: str = Field(
         description="The execution provider that really runs.", examples=["CPUExecutionProvider"]
     )
@@ -137,6 +199,10 @@ class PipelineDocument(BaseModel):
     detector: str
     keypoints: str
     min_person_score: float
+    min_box_score: float | None = Field(
+        default=None,
+        description="Boxes below are not looked at unless a request names min_person_score.",
+    )
 
 
 class LoadedModelDocument(BaseModel):
@@ -149,5 +215,6 @@ class LoadedModelDocument(BaseModel):
 class ModelsDocument(BaseModel):
     """What is loaded: pipelines by name, networks by `name/version`."""
 
+    default: str = Field(description="The pipeline of requests that name none.")
     pipelines: dict[str, PipelineDocument]
     models: dict[str, LoadedModelDocument]

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from service.http.documents import models_document, ready_document
 from service.http.metrics import MEDIA_TYPE, Metrics
 from service.http.schemas import LiveDocument, ModelsDocument, ReadyDocument
-from service.runtime.runtime import Runtime
+from service.runtime.runtime import Runtime, State
 
 
 class Status:
@@ -22,16 +22,32 @@ class Status:
         self._metrics = metrics
 
     async def live(self) -> LiveDocument:
-        """200 as long as the process answers; whoever gets none should restart it."""
+        """200 as long as the process is worth keeping; otherwise it should be started again."""
+        if self._runtime.state is State.FAILING:
+            self._runtime.require_ready()
         return LiveDocument()
 
     async def ready(self) -> ReadyDocument:
-        """200 once the networks are loaded and warm, until the service shuts down."""
-        return ready_document(self._runtime.estimator())
+        """200 once the networks are loaded and tried out, until the service shuts down."""
+        self._runtime.require_ready()
+        return ready_document(self._runtime.pipelines)
 
     async def models(self) -> ModelsDocument:
-        """The loaded pipeline, and the cards of its networks with skeleton and metrics."""
-        return models_document(self._runtime.estimator())
+        """The loaded pipelines, and the cards of their networks with skeleton and metrics."""
+        self._runtime.require_ready()
+        return models_document(self._runtime.pipelines)
+
+    async def load(self, name: str) -> ModelsDocument:
+        """Opens a pipeline of `pipelines.toml`, or opens it again; requests go on meanwhile."""
+        self._runtime.require_ready()
+        await self._runtime.pipelines.load(name)
+        return models_document(self._runtime.pipelines)
+
+    async def unload(self, name: str) -> ModelsDocument:
+        """Takes no new requests for a pipeline; those that were admitted are answered."""
+        self._runtime.require_ready()
+        self._runtime.pipelines.unload(name)
+        return models_document(self._runtime.pipelines)
 
     async def metrics(self) -> Response:
         """Prometheus's text format."""

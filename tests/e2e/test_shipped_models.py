@@ -13,6 +13,7 @@ import skimage.data
 
 from service.inference.card import ModelCard
 from service.inference.estimator import PoseEstimator
+from service.inference.execution import Execution
 from service.inference.repository import load_bundle, load_pipeline
 from service.inference.types import Box, Image, Person
 
@@ -30,7 +31,7 @@ SHOULDER_ERROR_PX = 35
 
 @pytest.fixture(scope="module")
 def estimator() -> PoseEstimator:
-    return load_pipeline(MODELS, "default", device="cpu", threads=1)
+    return load_pipeline(MODELS, "default", Execution(device="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_every_bundle_of_every_pipeline_loads_and_its_page_names_its_figures() -
     pipelines = tomllib.loads((MODELS / "pipelines.toml").read_text())
     references = {pair[task] for pair in pipelines.values() for task in ("detector", "keypoints")}
     for reference in references:
-        card: ModelCard = load_bundle(MODELS, reference, device="cpu", threads=1).card
+        card: ModelCard = load_bundle(MODELS, reference, Execution(device="cpu"))[0].card
         page = (MODELS / reference / "README.md").read_text()
         main = "boxes" if card.task == "detection" else "gt-boxes"
         assert f"{card.metrics[f'coco/val/{main}/AP']:.3f}" in page

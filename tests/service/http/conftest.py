@@ -1,20 +1,27 @@
 """The application with small networks, and a client that talks to it inside the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import cv2
 import httpx
 import numpy as np
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from service.http.app import create_app
 from service.inference.estimator import PoseEstimator
+from service.inference.execution import Execution
 from service.inference.repository import load_pipeline
+from service.logs import configure_logging
 from service.runtime.runtime import State
 from service.settings import Settings
+from tests.service.conftest import Given
 
 DOT = (280, 200)
 """x, y of the white pixels in the `picture`: in the detector's first box, not in its second."""
@@ -32,12 +39,12 @@ def settings() -> Settings:
 
 @pytest.fixture
 def estimator(models_dir) -> PoseEstimator:
-    return load_pipeline(models_dir, "default", device="cpu", threads=1)
+    return load_pipeline(models_dir, "default", Execution(device="cpu"))
 
 
 @pytest.fixture
 async def client(settings, estimator) -> AsyncIterator[httpx.AsyncClient]:
-    async with connect(create_app(settings, lambda: estimator)) as client:
+    async with connect(create_app(settings, Given(estimator))) as client:
         yield client
 
 
@@ -48,6 +55,32 @@ def picture() -> bytes:
     x, y = DOT
     pixels[y - 10 : y + 10, x - 10 : x + 10] = 255
     return encode(pixels)
+
+
+@pytest.fixture
+def black() -> bytes:
+    """A 64x64 PNG in which the detector sees nobody."""
+    return encode(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict]]]:
+    """The service's log lines since it was last called, as machines read them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("json", "info")
+    (handler,) = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+
+    def read() -> list[dict]:
+        stream = handler.setStream(io.StringIO())
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        return [line for line in lines if line["logger"].startswith("service")]
+
+    handler.setStream(io.StringIO())
+    yield read
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
 
 
 def encode(pixels: np.ndarray, suffix: str = ".png") -> bytes:

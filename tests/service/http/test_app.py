@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from service.http.app import create_app
 from service.inference.errors import InvalidBundle
+from tests.service.conftest import Given
 from tests.service.http.conftest import connect, until
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +59,7 @@ def gate(estimator):
 
 @pytest.fixture
 def gated_app(settings, estimator, gate):
-    return create_app(settings, lambda: replace(estimator, detector=gate))
+    return create_app(settings, Given(replace(estimator, detector=gate)))
 
 
 def post(client, picture):
@@ -113,12 +114,14 @@ async def test_time_in_the_queue_is_told(gated_app, gate, picture):
     assert second["timings_ms"]["queue"] > first["timings_ms"]["queue"]
 
 
-async def send_and_leave(app, body: list[bytes], gone: asyncio.Event) -> list[dict]:
+async def send_and_leave(
+    app, body: list[bytes], gone: asyncio.Event, path: str = "/predict"
+) -> list[dict]:
     """A request whose client closes the connection when `gone` is set; what was sent to it."""
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/predict",
+        "path": path,
         "query_string": b"",
         "headers": [(b"content-type", b"image/png")],
     }
@@ -160,7 +163,7 @@ async def test_work_of_a_client_that_left_is_not_begun(gated_app, gate, picture)
 
 
 async def test_client_that_leaves_while_uploading_frees_its_place(settings, estimator):
-    app = create_app(settings, lambda: estimator)
+    app = create_app(settings, Given(estimator))
     gone = asyncio.Event()
     gone.set()
     async with connect(app):
@@ -174,11 +177,11 @@ async def test_client_that_leaves_while_uploading_frees_its_place(settings, esti
 async def test_live_but_not_ready_while_loading(settings, estimator, picture):
     opened = threading.Event()
 
-    def load():
+    def load(_name):
         assert opened.wait(10)
         return estimator
 
-    app = create_app(settings, load)
+    app = create_app(settings, Given(load))
     async with connect(app, ready=False) as client:
         live = await client.get("/health/live")
         ready = await client.get("/health/ready")
@@ -197,10 +200,10 @@ async def test_live_but_not_ready_while_loading(settings, estimator, picture):
 
 
 async def test_pipeline_that_cannot_be_loaded_is_named_by_the_probe(settings):
-    def load():
+    def load(_name):
         raise InvalidBundle("card of person-detector/1 is missing")
 
-    app = create_app(settings, load)
+    app = create_app(settings, Given(load))
     async with connect(app, ready=False) as client:
         await until(lambda: app.state.runtime.failure is not None)
         answer = await client.get("/health/ready")
@@ -233,7 +236,7 @@ async def test_draining_service_is_not_ready_and_finishes_what_it_admitted(
 
 async def test_bug_is_logged_with_the_request_id_and_not_told(settings, estimator, picture):
     broken = BrokenSession(estimator.detector.card, "Broken")
-    app = create_app(settings, lambda: replace(estimator, detector=broken))
+    app = create_app(settings, Given(replace(estimator, detector=broken)))
     async with connect(app) as client:
         with capture_logs() as logs:
             answer = await client.post(

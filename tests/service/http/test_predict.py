@@ -6,6 +6,7 @@ import pytest
 from skimage.data import astronaut
 
 from service.http.app import create_app
+from tests.service.conftest import Given
 from tests.service.http.conftest import DOT, connect, encode
 
 pytestmark = pytest.mark.anyio
@@ -191,8 +192,8 @@ async def test_answers_are_counted(client, picture):
 
 async def test_two_applications_count_apart(settings, estimator, picture):
     async with (
-        connect(create_app(settings, lambda: estimator)) as first,
-        connect(create_app(settings, lambda: estimator)) as second,
+        connect(create_app(settings, Given(estimator))) as first,
+        connect(create_app(settings, Given(estimator))) as second,
     ):
         await predict(first, picture)
 

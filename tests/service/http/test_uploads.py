@@ -6,6 +6,7 @@ import pytest
 
 from service.http.app import create_app
 from service.settings import Settings
+from tests.service.conftest import Given
 from tests.service.http.conftest import connect
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ async def test_large_form_is_read_without_a_disk(estimator, monkeypatch):
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     settings = Settings(workers=1, max_upload_bytes=5_000_000)
-    async with connect(create_app(settings, lambda: estimator)) as client:
+    async with connect(create_app(settings, Given(estimator))) as client:
         answer = await client.post("/predict", files={"image": b"\xff\xd8" + bytes(3_000_000)})
 
     # It was read as a whole: what is wrong is the picture.
@@ -27,7 +28,7 @@ async def test_large_form_is_read_without_a_disk(estimator, monkeypatch):
 
 async def test_picture_of_just_the_limit_is_taken(estimator, picture):
     settings = Settings(workers=1, max_upload_bytes=len(picture))
-    async with connect(create_app(settings, lambda: estimator)) as client:
+    async with connect(create_app(settings, Given(estimator))) as client:
         raw = await client.post("/predict", content=picture, headers={"content-type": "image/png"})
         form = await client.post("/predict", files={"image": picture})
 

@@ -1,0 +1,123 @@
+"""What every request passes on its way in and every answer on its way out."""
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http import openapi, problems
+from service.http.headers import EXPOSED, TAKEN, SecureHeaders
+from service.http.keys import Keys, require_key
+from service.http.limits import TooManyConnections, is_crowded
+from service.http.metrics import Metrics
+from service.http.notes import PROBES
+from service.http.schemas import Problem
+from service.inference.errors import PoseError
+from service.settings import Settings
+
+OPEN_PATHS = PROBES | {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+"""What needs no key: probes, metrics and the description, which tell nothing about a picture."""
+_CROWDED_RETRY_S = 1
+
+
+class Door:
+    """Turns away, before a body is read, who comes one too many or has no key."""
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except PoseError as error:
+            response = await problems.answer(Request(scope), error)
+            if isinstance(error, TooManyConnections):
+                response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        if is_crowded(scope) and scope["path"] not in PROBES:
+            raise TooManyConnections(
+                "all connections that may be open are busy; try again later.",
+                retry_after_s=_CROWDED_RETRY_S,
+            )
+        if self._keys.required and scope["path"] not in OPEN_PATHS:
+            require_key(self._keys, scope)
+
+
+class Failures:
+    """Answers what the routes raise, where headers are still added.
+
+    Starlette's own handler of unknown exceptions stands outside of all middleware: its answers have
+    no CORS headers, so a web page could not read why its request failed.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        except Exception as error:
+            # Whatever it is: it is answered and logged.
+            if started or scope["type"] != "http":
+                raise
+            response = await problems.answer(Request(scope), error)
+            await response(scope, receive, send)
+
+
+class Refusals:
+    """Counts and logs the requests that never reach the application.
+
+    Args:
+        metrics: to count in.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._logger: structlog.stdlib.BoundLogger = structlog.get_logger("service.access")
+
+    def __call__(self, document: Problem) -> None:
+        slug = document.type.rpartition(":")[2]
+        self._metrics.count_rejection(slug)
+        self._logger.info(
+            "refused", status=document.status, problem=slug, request_id=document.instance
+        )
+
+
+def install(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Puts keys and headers around the application's routes.
+
+    Raises:
+        InvalidInput: the keys of the settings cannot be used.
+    """
+    keys = Keys(settings)
+    # The last one is the outermost.
+    app.add_middleware(Failures)
+    app.add_middleware(Door, keys=keys)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=TAKEN,
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(SecureHeaders)
+    app.state.keys = keys
+    app.state.metrics = metrics
+    openapi.describe_door(app, open_paths=OPEN_PATHS if keys.required else None)
