@@ -40,7 +40,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --gen
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" pyproject.toml
 lock: setup ## Lock the versions again after a change in pyproject.toml; ARGS=--upgrade takes the newest
 	$(COMPILE) $(ARGS) --extra dev --output-file requirements/dev.txt
-	for extra in service gpu training; do \
+	for extra in service gpu training otel; do \
 		$(COMPILE) $(ARGS) --extra $$extra --constraint requirements/dev.txt \
 			--output-file requirements/$$extra.txt || exit 1; \
 	done
