@@ -17,7 +17,7 @@ from service.http.keys import require_admin
 from service.http.metrics import Metrics
 from service.http.middleware import Observe
 from service.http.predict import Predict
-from service.http.schemas import BatchDocument, PredictionDocument
+from service.http.schemas import BatchDocument
 from service.http.status import Status
 from service.http.telemetry import NO_TELEMETRY
 from service.inference.estimator import PoseEstimator
@@ -104,7 +104,8 @@ def _add_predict(app: FastAPI, endpoint: Predict) -> None:
         "/predict",
         endpoint.predict,
         methods=["POST"],
-        response_model=PredictionDocument,
+        # FastAPI would demand this document even where the query asks for another.
+        response_model=None,
         responses=openapi.predict_responses(),
         openapi_extra=openapi.PREDICT_BODY,
         tags=["pose"],

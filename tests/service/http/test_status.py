@@ -70,6 +70,11 @@ async def test_documentation_describes_every_answer_of_predict(client):
     answers = predict["responses"]
     assert set(answers) >= {"200", "400", "404", "408", "413", "415", "422", "503", "504"}
     assert set(answers["200"]["content"]) == {"application/json", "image/png", "image/jpeg"}
+    (choice,) = answers["200"]["content"]["application/json"]["schema"].values()
+    assert [schema.get("type", schema.get("$ref")) for schema in choice] == [
+        "#/components/schemas/PredictionDocument",
+        "array",
+    ]
     for status in set(answers) - {"200"}:
         assert set(answers[status]["content"]) == {"application/problem+json"}
 
