@@ -89,7 +89,7 @@ def create_app(
         telemetry=NO_TELEMETRY if tracing is None else tracing.telemetry,
     )
     app.state.runtime = runtime
-    door.install(app, settings, metrics)
+    door.install(app, settings, runtime, metrics)
     app.add_middleware(Observe, metrics=metrics, tracing=tracing)
     problems.install(app)
     _add_predict(app, Predict(settings, runtime, metrics))

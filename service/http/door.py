@@ -1,5 +1,7 @@
 """What every request passes on its way in and every answer on its way out."""
 
+from typing import cast
+
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -14,19 +16,28 @@ from service.http.metrics import Metrics
 from service.http.notes import PROBES
 from service.http.schemas import Problem
 from service.inference.errors import PoseError
+from service.runtime.runtime import Runtime
 from service.settings import Settings
 
 OPEN_PATHS = PROBES | {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """What needs no key: probes, metrics and the description, which tell nothing about a picture."""
 _CROWDED_RETRY_S = 1
+_WORK_PATHS = frozenset({"/predict", "/predict/batch"})
+"""Where a full service says so before anything is made of the request: it should cost little."""
 
 
 class Door:
-    """Turns away, before a body is read, who comes one too many or has no key."""
+    """Turns away, before a body is read, who comes one too many or has no key.
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+    Args:
+        keys: that are asked for.
+        runtime: that may be full.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, runtime: Runtime) -> None:
         self._app = app
         self._keys = keys
+        self._runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,6 +46,7 @@ class Door:
         try:
             self._check(scope)
         except PoseError as error:
+            note_route(scope)
             response = await problems.answer(Request(scope), error)
             if isinstance(error, TooManyConnections):
                 response.headers["Connection"] = "close"
@@ -50,6 +62,16 @@ class Door:
             )
         if self._keys.required and scope["path"] not in OPEN_PATHS:
             require_key(self._keys, scope)
+        if scope["method"] == "POST" and scope["path"] in _WORK_PATHS:
+            self._runtime.require_room()
+
+
+def note_route(scope: Scope) -> None:
+    """Names the route of a request that never gets there, for the log and the metrics."""
+    routes = cast("FastAPI", scope["app"]).router.routes
+    route = next((one for one in routes if getattr(one, "path", None) == scope["path"]), None)
+    if route is not None:
+        scope["route"] = route
 
 
 class Failures:
@@ -99,7 +121,7 @@ class Refusals:
         )
 
 
-def install(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def install(app: FastAPI, settings: Settings, runtime: Runtime, metrics: Metrics) -> None:
     """Puts keys and headers around the application's routes.
 
     Raises:
@@ -108,7 +130,7 @@ def install(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     keys = Keys(settings)
     # The last one is the outermost.
     app.add_middleware(Failures)
-    app.add_middleware(Door, keys=keys)
+    app.add_middleware(Door, keys=keys, runtime=runtime)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

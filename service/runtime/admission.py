@@ -48,6 +48,19 @@ class Admission:
         Raises:
             Overloaded: when every place is taken.
         """
+        self.require_room(also_inside=also_inside)
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def require_room(self, *, also_inside: int = 0) -> None:
+        """Returns if `admit` would hold a place now.
+
+        Raises:
+            Overloaded: as `admit`.
+        """
         inside = self._inside + also_inside
         if inside >= self._limit:
             raise Overloaded(
@@ -55,11 +68,6 @@ class Admission:
                 "try again later.",
                 retry_after_s=self.retry_after_s(),
             )
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
 
     def record(self, service_s: float) -> None:
         """Takes note of the seconds that a worker spent on a request."""

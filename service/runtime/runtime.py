@@ -128,6 +128,16 @@ class Runtime:
         if self.checkup.failure is not None:
             raise NotReady(f"The networks do not work: {self.checkup.failure}")
 
+    def require_room(self) -> None:
+        """Returns if a request would be admitted now, whatever its pipeline.
+
+        Raises:
+            NotReady, ShuttingDown: as `require_ready`.
+            Overloaded: when every place is taken.
+        """
+        self.require_ready()
+        self.admission.require_room(also_inside=self.workers.overdue)
+
     @contextmanager
     def admit(self, pipeline: str | None = None) -> Generator[PoseEstimator]:
         """Holds a place for one request for the length of the block.

@@ -83,6 +83,21 @@ async def test_full_queue_is_rejected_and_the_admitted_are_answered(gated_app, g
     assert int(rejected.headers["retry-after"]) >= 1
     assert [answer.status_code for answer in answers] == [200, 200]
     assert 'pose_rejections_total{reason="overloaded"} 1.0' in metrics
+    assert 'pose_requests_total{route="/predict",status="503"} 1.0' in metrics
+
+
+async def test_full_service_makes_nothing_of_a_request_that_it_rejects(gated_app, gate, picture):
+    runtime = gated_app.state.runtime
+    async with connect(gated_app) as client:
+        admitted = [post(client, picture), post(client, picture)]
+        await until(lambda: runtime.admission.inside == 2)
+
+        wrong = await client.post("/predict?max_persons=0", content=b"", headers=PNG)
+        gate.opened.set()
+        await asyncio.gather(*admitted)
+        later = await client.post("/predict?max_persons=0", content=b"", headers=PNG)
+
+    assert (wrong.status_code, later.status_code) == (503, 422)
 
 
 async def test_probes_and_metrics_are_answered_when_the_queue_is_full(gated_app, gate, picture):
