@@ -28,7 +28,7 @@ from service.inference.validation import first_problem
 
 T = TypeVar("T")
 
-PictureSource = bytes | os.PathLike[str] | IO[bytes] | Pixels
+PictureSource = bytes | str | os.PathLike[str] | IO[bytes] | Pixels
 """A picture file's bytes, path or open file, or its pixels: uint8 RGB `[H, W, 3]`."""
 DrawingType = Literal["image/png", "image/jpeg"]
 
@@ -143,7 +143,7 @@ def picture_bytes(source: PictureSource) -> bytes:
             return source
         case np.ndarray():
             return _png(source)
-        case os.PathLike():
+        case str() | os.PathLike():
             try:
                 return Path(source).read_bytes()
             except OSError as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -60,21 +61,11 @@ def create_app(
     metrics = metrics or Metrics()
     metrics.watch(runtime, settings.gpu_ids)
 
-    def announce(estimators: Mapping[str, PoseEstimator]) -> None:
-        metrics.set_pipelines(estimators)
-        logger: structlog.stdlib.BoundLogger = structlog.get_logger("service")
-        for name, estimator in estimators.items():
-            logger.info(
-                "pipeline loaded",
-                pipeline=name,
-                detector=estimator.detector.card.reference,
-                keypoints=estimator.keypoints.card.reference,
-                provider=provider(estimator),
-            )
-
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        runtime.start(on_change=announce, on_refusal=metrics.count_refused_reload)
+        runtime.start(
+            on_change=partial(_announce, metrics), on_refusal=metrics.count_refused_reload
+        )
         yield
         runtime.close()
         if tracing is not None:
@@ -97,6 +88,18 @@ def create_app(
     _add_status(app, Status(runtime, metrics))
     oip_routes.install(app, settings, runtime, metrics)
     return app
+
+
+def _announce(metrics: Metrics, estimators: Mapping[str, PoseEstimator]) -> None:
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("service")
+    for estimator in metrics.set_pipelines(estimators):
+        logger.info(
+            "pipeline loaded",
+            pipeline=estimator.name,
+            detector=estimator.detector.card.reference,
+            keypoints=estimator.keypoints.card.reference,
+            provider=provider(estimator),
+        )
 
 
 def _add_predict(app: FastAPI, endpoint: Predict) -> None:

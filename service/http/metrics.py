@@ -126,14 +126,17 @@ class Metrics:
         """Counts a batch of the GPU's queue; its rows are counted with its run."""
         self._batch_wait_s.observe(wait_s)
 
-    def set_pipelines(self, estimators: Mapping[str, PoseEstimator]) -> None:
-        """Names the loaded pipelines and counts what has changed."""
+    def set_pipelines(self, estimators: Mapping[str, PoseEstimator]) -> list[PoseEstimator]:
+        """Names the loaded pipelines and counts what has changed.
+
+        Returns:
+            Those that were not loaded before.
+        """
         before, self._runtime.estimators = self._runtime.estimators, dict(estimators)
-        for name, estimator in estimators.items():
-            if before.get(name) is not estimator:
-                self._loads.labels(_LOADED).inc()
-        for _ in before.keys() - estimators.keys():
-            self._loads.labels(_UNLOADED).inc()
+        new = [one for name, one in estimators.items() if before.get(name) is not one]
+        self._loads.labels(_LOADED).inc(len(new))
+        self._loads.labels(_UNLOADED).inc(len(before.keys() - estimators.keys()))
+        return new
 
     def count_refused_reload(self, _name: str) -> None:
         """Counts a pipeline that could not be loaded; its name may be anything, so is no label."""

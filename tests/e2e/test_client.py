@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -155,3 +156,14 @@ def test_interrupted_bench_prints_what_it_has(url, images, server):
 
     assert load.returncode == 0, err
     assert "goodput" in out
+
+
+def test_python_of_the_readme_runs_as_it_stands(url, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    text = Path("README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, object] = {}
+
+    exec(code.replace("http://localhost:8000", url), names)
+
+    assert names["people"]

@@ -123,11 +123,11 @@ def test_path_and_file_and_pixels_are_read(tmp_path):
     path.write_bytes(b"from disk")
     pixels = np.zeros((3, 4, 3), np.uint8)
 
-    for source in (path, io.BytesIO(b"from disk"), pixels):
+    for source in (path, str(path), io.BytesIO(b"from disk"), pixels):
         server.client().predict(source)
 
-    assert [request.content for request in server.requests[:2]] == [b"from disk"] * 2
-    assert server.requests[2].content.startswith(b"\x89PNG")
+    assert [request.content for request in server.requests[:3]] == [b"from disk"] * 3
+    assert server.requests[3].content.startswith(b"\x89PNG")
 
 
 def test_pixels_keep_their_colours():

@@ -92,8 +92,12 @@ def _bits(text: str) -> bytes:
 
 def cases() -> Iterator[tuple[str, bytes, int]]:
     """Name, file, and the status it is answered with."""
-    photo, cmyk = jpeg(), jpeg("CMYK")
-    zlib_like = bytes(range(256)) * 255
+    yield from _wrong_segments()
+    yield from _odd_pictures()
+
+
+def _wrong_segments() -> Iterator[tuple[str, bytes, int]]:
+    photo = jpeg()
     yield "65535 x 65535 pixels", frame_changed(5, 255, 255, 255, 255), 413
     yield "no rows", frame_changed(5, 0, 0), 422
     yield "no columns", frame_changed(7, 0, 0), 422
@@ -120,6 +124,11 @@ def cases() -> Iterator[tuple[str, bytes, int]]:
     yield "scan before the frame", photo[:2] + segment(0xDA, bytes(6)) + photo[2:], 422
     yield "only a comment", b"\xff\xd8" + segment(0xFE, b"hello") + EOI, 422
     yield "only start and end", b"\xff\xd8" + EOI, 422
+
+
+def _odd_pictures() -> Iterator[tuple[str, bytes, int]]:
+    photo, cmyk = jpeg(), jpeg("CMYK")
+    zlib_like = bytes(range(256)) * 255
     yield "only the first of ten scans", first_scans(1), 200
     yield "five of ten scans", first_scans(5), 200
     yield "progressive", jpeg(progressive=True), 200

@@ -123,6 +123,8 @@ async def test_time_in_the_queue_is_told(gated_app, gate, picture):
     async with connect(gated_app) as client:
         admitted = [post(client, picture), post(client, picture)]
         await until(lambda: runtime.workers.waiting == 1 and runtime.workers.running == 1)
+        # Longer than a thread may need to begin, which is a wait of the first.
+        await asyncio.sleep(0.2)
         gate.opened.set()
         first, second = [answer.json() for answer in await asyncio.gather(*admitted)]
 

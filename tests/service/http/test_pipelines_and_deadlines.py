@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.http.app import create_app
 from service.inference.errors import InvalidBundle
@@ -39,6 +40,16 @@ async def test_query_chooses_the_pipeline(app, picture):
     assert "default, fast" in other.json()["detail"]
     assert set(models["pipelines"]) == {"default", "fast"}
     assert models["default"] == "default"
+
+
+async def test_only_what_was_loaded_is_logged_as_loaded(app):
+    async with connect(app):
+        pipelines = app.state.runtime.pipelines
+        with capture_logs() as logs:
+            await pipelines.load("third")
+            pipelines.unload("fast")
+
+    assert [(line["event"], line["pipeline"]) for line in logs] == [("pipeline loaded", "third")]
 
 
 async def test_deadline_that_passes_is_504_and_runs_no_network(settings, estimator, picture):
