@@ -1,6 +1,7 @@
 """The service as its users run it: a process of its own, small networks, a port."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -119,3 +120,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """One whole answer with its length; head and body may arrive one after the other."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    (length,) = re.findall(rb"content-length: (\d+)", head)
+    while len(body) < int(length):
+        part = connection.recv(65536)
+        assert part
+        body += part
+    return head + b"\r\n\r\n" + body
