@@ -23,7 +23,7 @@ _VERBS = {
     "attention": "draw where a network with attention looks",
     "convert": "write another tool's labels as a COCO file",
     "check-data": "say what is wrong with a COCO file",
-    "import-movenet": "make starting weights from MoveNet Lightning",
+    "import-movenet": "make starting weights from MoveNet",
 }
 
 

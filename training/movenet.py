@@ -1,4 +1,4 @@
-"""The verb `import-movenet`: MoveNet Lightning as starting weights of `mobilenetv2-heatmap`."""
+"""The verb `import-movenet`: MoveNet as starting weights of our networks."""
 
 from pathlib import Path
 
@@ -16,22 +16,21 @@ from training.recipes import recipe
 _CROPS = 128
 
 
-def import_movenet(model_json: Path, backbone_weights: Path, data: DataSet, output: Path) -> None:
+def import_movenet(model_json: Path, data: DataSet, output: Path, recipe_name: str) -> None:
     """Writes weights for `--init-weights`.
 
     Args:
-        model_json: `movenet-lightning.json`, its `.bin` beside it.
-        backbone_weights: MoveNet's backbone as `keras.applications.MobileNetV2` weights.
+        model_json: `movenet-lightning.json` or `movenet-thunder.json`, its `.bin` beside it.
         data: people whose crops give the statistics of the batch normalisations.
         output: a file whose name ends in `.weights.h5`.
+        recipe_name: of a network that has MoveNet's shape.
 
     Raises:
         InvalidData: a file is missing or does not fit.
     """
     if not output.name.endswith(".weights.h5"):
         raise InvalidData(f"output: {output} must end in .weights.h5")
-    config = recipe("mobilenetv2-heatmap")
-    config = config.model_copy(update={"backbone_weights": str(backbone_weights)})
+    config = recipe(recipe_name).model_copy(update={"backbone_weights": "none"})
     coco = read_coco(data)
     network = build_network(config, coco.skeleton)
     load_movenet(network, read_tfjs_weights(model_json), _crops(coco, config))

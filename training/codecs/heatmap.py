@@ -61,11 +61,13 @@ def decode(logits: Tensor, codec: HeatmapCodec) -> Tensor:
         float32 `[N, K, 3]`: x, y in crop pixels, score in 0..1.
     """
     quarter = codec.decoding == "quarter"
-    if codec.loss == "mse":
-        maps = logits if quarter else ops.log(ops.maximum(logits, _LOWEST))
-    else:
-        maps = ops.log_sigmoid(logits)
-    x, y, value = peak(maps, quarter=quarter)
+
+    def rising(values: Tensor) -> Tensor:
+        if codec.loss != "mse":
+            return ops.log_sigmoid(values)
+        return values if quarter else ops.log(ops.maximum(values, _LOWEST))
+
+    x, y, value = peak(logits, quarter=quarter, rising=rising)
     is_score = codec.loss == "mse" and quarter
     score = ops.clip(value if is_score else ops.exp(value), 0.0, 1.0)
     return ops.stack([x * codec.stride, y * codec.stride, score], axis=-1)

@@ -1,4 +1,4 @@
-"""`import-movenet`: make starting weights from MoveNet Lightning."""
+"""`import-movenet`: make starting weights from MoveNet Lightning or Thunder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,17 @@ from training.config import DataSet
 
 
 class ImportMovenetOptions(Options):
-    """Makes starting weights for `mobilenetv2-heatmap` from MoveNet Lightning (Apache-2.0)."""
+    """Makes starting weights from MoveNet Lightning or Thunder (Apache-2.0)."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m training import-movenet")
 
-    model: CliPositionalArg[Path] = Field(description="movenet-lightning.json, .bin beside it.")
-    backbone_weights: Path = Field(description="MoveNet's backbone as MobileNetV2 weights.")
+    model: CliPositionalArg[Path] = Field(
+        description="movenet-lightning.json or movenet-thunder.json, .bin beside it."
+    )
+    recipe: str = Field(
+        default="mobilenetv2-heatmap",
+        description="Of Lightning's shape; mobilenetv2-wide-heatmap for Thunder.",
+    )
     data: str = Field(description="COCO file of people, for batch statistics.")
     output: Path = Field(description="File to write, ending in .weights.h5.")
 
@@ -27,10 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     from training.movenet import import_movenet
 
     import_movenet(
-        options.model,
-        options.backbone_weights,
-        DataSet.model_validate(options.data),
-        options.output,
+        options.model, DataSet.model_validate(options.data), options.output, options.recipe
     )
     print(f"wrote {options.output}: start with --init-weights {options.output}")
     return OK

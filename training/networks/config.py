@@ -48,11 +48,14 @@ class PyramidNeck(Strict):
     Attributes:
         channels: as many as there are taps: `channels[i]` at level i, where the tap is added,
             `channels[i + 1]` after its block.
+        deep_channels: of a 1x1 convolution on the deepest tap before all, 0 for none: what ends a
+            MobileNet, for networks that end otherwise than that of `keras.applications`.
         refine_blocks: depthwise 5x5 residual blocks after the last level.
     """
 
     kind: Literal["pyramid"] = "pyramid"
     channels: tuple[int, ...] = Field(min_length=2)
+    deep_channels: int = Field(default=0, ge=0)
     refine_blocks: int = Field(default=0, ge=0)
 
 

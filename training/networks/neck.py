@@ -22,7 +22,12 @@ def feature_pyramid(
     Source: Lin et al. 2017, Feature Pyramid Networks; the light form of MoveNet (2021).
     """
     channels = config.channels
-    x = layers.Conv2D(channels[0], 1, name="lateral_0")(taps[0])
+    x = taps[0]
+    if config.deep_channels:
+        x = layers.Conv2D(config.deep_channels, 1, use_bias=False, name="deep")(x)
+        x = _batch_norm(batch_norm_momentum, "deep_bn")(x)
+        x = layers.ReLU(max_value=6, name="deep_relu")(x)
+    x = layers.Conv2D(channels[0], 1, name="lateral_0")(x)
     for level, tap in enumerate(taps[1:], start=1):
         x = layers.UpSampling2D(interpolation="bilinear", name=f"up_{level}")(x)
         lateral = layers.Conv2D(channels[level - 1], 1, name=f"lateral_{level}")(tap)

@@ -10,6 +10,7 @@ from training.recipes.pose import (
     efficientnet_lite0_heatmap,
     mobilenetv2_heatmap,
     mobilenetv2_heatmap_debug,
+    mobilenetv2_wide_heatmap,
 )
 from training.recipes.simcc import (
     efficientnet_lite0_simcc,
@@ -32,6 +33,7 @@ def recipes() -> Mapping[str, Recipe]:
     """All recipes by the name that `--recipe` takes."""
     functions = (
         mobilenetv2_heatmap,
+        mobilenetv2_wide_heatmap,
         mobilenetv2_heatmap_debug,
         efficientnet_lite0_heatmap,
         mobilenetv2_simcc,

@@ -36,6 +36,33 @@ def mobilenetv2_heatmap() -> TrainConfig:
     )
 
 
+def mobilenetv2_wide_heatmap() -> TrainConfig:
+    """The default with 1.75 times the channels, as MoveNet Thunder has them: for quality.
+
+    Command: `python -m training train --recipe mobilenetv2-wide-heatmap --data.train TRAIN.json
+    --data.val VAL.json --backbone-weights none --init-weights thunder.weights.h5 --output
+    runs/wide`, after `python -m training import-movenet movenet-thunder.json --data TRAIN.json
+    --output thunder.weights.h5`; Keras has no weights of this width to download.
+
+    Cost: 6.26 M parameters, 0.92 G multiply-adds.
+
+    Reached: AP in `docs/training-log.md`.
+
+    Source: as the default's; Google 2021, MoveNet Thunder.
+    """
+    default = mobilenetv2_heatmap()
+    taps = ("block_16_project_BN", *_TAPS[1:])
+    return default.model_copy(
+        update={
+            "recipe": "mobilenetv2-wide-heatmap",
+            "backbone": BackboneConfig(alpha=1.75, taps=taps),
+            "backbone_weights": "none",
+            "neck": PyramidNeck(channels=(64, 32, 24, 24), deep_channels=1280, refine_blocks=1),
+            "model_name": "pose-mobilenetv2-wide",
+        }
+    )
+
+
 def efficientnet_lite0_heatmap() -> TrainConfig:
     """EfficientNet-Lite0, which quantises well, with the default's pyramid and heatmaps at 256x192.
 
