@@ -19,6 +19,7 @@ _VERBS = {
     "predict": "find people in pictures, draw them and keep the results",
     "benchmark": "time a run or a bundle per batch size",
     "info": "say what a run or a bundle is, how large and how much work",
+    "slim": "make starting weights of a smaller network from a run",
     "recipes": "list the recipes",
     "attention": "draw where a network with attention looks",
     "convert": "write another tool's labels as a COCO file",

@@ -4,8 +4,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from service.inference.card import DataSource, ModelCard
 from service.inference.errors import InvalidBundle, InvalidInput
 from service.inference.session import Session
@@ -28,7 +26,7 @@ from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
 from training.evaluate import evaluate_alone
 from training.keras_session import KerasSession
-from training.network_inputs import draw_records, labelled_records, network_input
+from training.network_inputs import draw_inputs, labelled_records
 from training.networks.build import with_decoder
 from training.onnx_graph import to_onnx
 from training.parity import check_parity, synthetic_pictures
@@ -123,8 +121,7 @@ def _pictures(card: ModelCard, val: CocoFile | None) -> Pixels:
     """What to compare the networks on: inputs from all over the validation set, or noise."""
     if val is None:
         return synthetic_pictures(card.input.size, _PARITY_PICTURES)
-    records = draw_records(card.task, [val], _PARITY_PICTURES)
-    return np.stack([network_input(card, record) for record in records])
+    return draw_inputs(card, [val], _PARITY_PICTURES)
 
 
 def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str, float]:

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from service.inference.errors import InvalidData
-from service.inference.types import Pixels
-from training.config import DataSet, TrainConfig
-from training.data.coco import CocoFile, people, read_coco
-from training.data.keypoints import KeypointSamples
+from training.config import DataSet
+from training.data.coco import read_coco
+from training.keras_session import provisional_card
+from training.network_inputs import draw_inputs
 from training.networks.build import build_network
 from training.networks.movenet import load_movenet, read_tfjs_weights
 from training.recipes import recipe
@@ -33,15 +31,6 @@ def import_movenet(model_json: Path, data: DataSet, output: Path, recipe_name: s
     config = recipe(recipe_name).model_copy(update={"backbone_weights": "none"})
     coco = read_coco(data)
     network = build_network(config, coco.skeleton)
-    load_movenet(network, read_tfjs_weights(model_json), _crops(coco, config))
+    crops = draw_inputs(provisional_card(config, coco.skeleton), [coco], _CROPS)
+    load_movenet(network, read_tfjs_weights(model_json), crops)
     network.save_weights(output)
-
-
-def _crops(coco: CocoFile, config: TrainConfig) -> Pixels:
-    records = people(coco)
-    if not records:
-        raise InvalidData(f"annotations: nobody in {coco.path} has labelled joints")
-    samples = KeypointSamples(records, config, coco.skeleton)
-    rng = np.random.default_rng(config.seed)
-    chosen = rng.choice(len(records), min(_CROPS, len(records)), replace=False)
-    return np.stack([samples.sample(int(index), rng, None)[0] for index in chosen])

@@ -55,3 +55,13 @@ def network_input(card: ModelCard, record: Record) -> Pixels:
     else:
         affine = letterbox_affine(image.size, size)
     return warp(image.pixels, affine, size)
+
+
+def draw_inputs(card: ModelCard, files: Sequence[CocoFile], count: int) -> Pixels:
+    """What a network is asked about `draw_records`: uint8 `[N, H, W, 3]`.
+
+    Raises:
+        InvalidData: there is none, or a picture cannot be read.
+    """
+    records = draw_records(card.task, files, count)
+    return np.stack([network_input(card, record) for record in records])

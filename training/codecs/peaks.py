@@ -38,22 +38,23 @@ def peak(
     # Not ops.argmax: Keras orders -0.0 before 0.0 by a bit cast, which the ONNX export lacks.
     best = ops.top_k(ops.transpose(flat, (0, 2, 1)), 1)[1][..., 0]
     column, row = best % width, best // width
-    value = rising(_at(flat, best))
+    places = [best, *_beside(best, column, width, 1), *_beside(best, row, height, width)]
+    # All at once: each gathering copies the maps.
+    values = rising(ops.take_along_axis(flat, ops.stack(places, axis=1), axis=1))
+    value, left, right, above, below = ops.unstack(values, axis=1)
 
-    def offset(index: Tensor, last: int, step: int) -> Tensor:
-        inside = ops.logical_and(index > 0, index < last)
-        before = rising(_at(flat, ops.where(inside, best - step, best)))
-        after = rising(_at(flat, ops.where(inside, best + step, best)))
+    def offset(before: Tensor, after: Tensor) -> Tensor:
         if quarter:
             return 0.25 * ops.sign(after - before)
         curvature = ops.maximum(2 * value - before - after, 1e-6)
         return ops.clip((after - before) / (2 * curvature), -0.5, 0.5)
 
-    x = ops.cast(column, "float32") + 0.5 + offset(column, width - 1, 1)
-    y = ops.cast(row, "float32") + 0.5 + offset(row, height - 1, width)
+    x = ops.cast(column, "float32") + 0.5 + offset(left, right)
+    y = ops.cast(row, "float32") + 0.5 + offset(above, below)
     return x, y, value
 
 
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """`values[n, index[n, k], k]` for values `[N, cells, K]` and index `[N, K]`."""
-    return ops.squeeze(ops.take_along_axis(values, ops.expand_dims(index, 1), axis=1), 1)
+def _beside(best: Tensor, place: Tensor, length: int, step: int) -> tuple[Tensor, Tensor]:
+    """The cells before and after along an axis; at its ends the cell itself, twice."""
+    inside = ops.logical_and(place > 0, place < length - 1)
+    return ops.where(inside, best - step, best), ops.where(inside, best + step, best)

@@ -18,6 +18,9 @@ from training.networks.config import BackboneConfig, Tap
 from training.networks.normalisation import normalisation
 
 _LITE = "efficientnetlite0"
+_USUAL_EXPANSION = 6
+_CHANNEL_BLOCK = 16
+"""What ONNX Runtime computes at once with AVX-512; fewer channels cost as much."""
 
 
 def build_backbone(
@@ -38,7 +41,9 @@ def build_backbone(
     """
     network = _network(config, size, None)
     number_layers(network)
-    if weights == "imagenet":
+    if config.expansion != _USUAL_EXPANSION:
+        network = _with_expansion(network, config, weights)
+    elif weights == "imagenet":
         copy_imagenet_weights(_network(config, size, "imagenet"), network)
     elif weights != "none":
         load_backbone_weights(network, Path(weights))
@@ -89,6 +94,26 @@ def _network(
             f"backbone_weights: cannot download ImageNet weights of {config.name} "
             f"({error.__context__}); expected none or a file, or an internet connection"
         ) from error
+
+
+def _with_expansion(network: keras.Model, config: BackboneConfig, weights: str) -> keras.Model:
+    """MobileNetV2 with fewer channels inside its blocks; those between them stay."""
+    if _plain(config.name) != "mobilenetv2":
+        raise InvalidData(f"backbone.expansion: {config.name} has one expansion only")
+    if weights != "none":
+        raise InvalidData(
+            f"backbone_weights: {weights} has an expansion of {_USUAL_EXPANSION} and not "
+            f"{config.expansion:g}; train with that, then make it smaller with the verb slim"
+        )
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        settings = layer.get_config()
+        if layer.name.endswith("_expand"):
+            channels = config.expansion * layer.input.shape[-1]
+            settings["filters"] = max(round(channels / _CHANNEL_BLOCK), 1) * _CHANNEL_BLOCK
+        return type(layer).from_config(settings)
+
+    return keras.models.clone_model(network, clone_function=clone)
 
 
 def number_layers(network: keras.Model) -> None:

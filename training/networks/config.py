@@ -26,6 +26,8 @@ class BackboneConfig(Strict):
         name: of a network of `keras.applications`, in any spelling (`resnet50`, `MobileNetV2`), or
             `efficientnet-lite0`.
         alpha: width multiplier, for the MobileNets.
+        expansion: of the inverted residual blocks of MobileNetV2, 6 in the paper; a trained network
+            is brought to fewer by the verb `slim`.
         taps: what the neck or head gets, deepest first.
         frozen: keep the weights and the statistics.
         frozen_batch_norm: keep scales and statistics of the batch normalisations only, so that
@@ -36,6 +38,7 @@ class BackboneConfig(Strict):
 
     name: str = "mobilenetv2"
     alpha: float = Field(default=1.0, gt=0)
+    expansion: float = Field(default=6.0, ge=1, le=6)
     taps: tuple[Tap, ...] = Field(default=(32,), min_length=1)
     frozen: bool = False
     frozen_batch_norm: bool = False

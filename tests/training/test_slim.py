@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+
+from service.inference.errors import InvalidData
+from training.config import TrainConfig
+from training.networks.build import build_network
+from training.networks.config import PyramidNeck
+from training.networks.slim import copy_slimmed
+from training.recipes import recipe
+from training.skeletons import COCO
+
+BLOCK = "block_5"
+
+
+def _config(expansion: float) -> TrainConfig:
+    debug = recipe("mobilenetv2-heatmap-debug")
+    backbone = debug.backbone.model_copy(update={"expansion": expansion})
+    return debug.model_copy(update={"backbone": backbone})
+
+
+@pytest.fixture
+def crops() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), np.uint8)
+
+
+@pytest.fixture
+def wide() -> keras.Model:
+    return build_network(_config(6), COCO)
+
+
+def _silence(network: keras.Model, block: str, channels: np.ndarray) -> None:
+    """Channels that nothing listens to."""
+    project = network.get_layer("backbone").get_layer(f"{block}_project")
+    (kernel,) = project.get_weights()
+    kernel[:, :, channels, :] = 0
+    project.set_weights([kernel])
+
+
+def test_without_silent_channels_the_network_answers_the_same(
+    wide: keras.Model, crops: np.ndarray
+) -> None:
+    narrow = build_network(_config(5), COCO)
+    rng = np.random.default_rng(1)
+    for layer in narrow.get_layer("backbone").layers:
+        if layer.name.endswith("_expand"):
+            block = layer.name.removesuffix("_expand")
+            before = wide.get_layer("backbone").get_layer(layer.name).filters
+            _silence(wide, block, rng.choice(before, before - layer.filters, replace=False))
+    copy_slimmed(wide, narrow, crops)
+    assert narrow.count_params() < 0.95 * wide.count_params()
+    expected = np.asarray(wide(crops))
+    np.testing.assert_allclose(np.asarray(narrow(crops)), expected, atol=1e-5)
+
+
+def test_the_channels_that_matter_most_stay(wide: keras.Model, crops: np.ndarray) -> None:
+    narrow = build_network(_config(4), COCO)
+    weak = np.arange(10, 20)
+    project = wide.get_layer("backbone").get_layer(f"{BLOCK}_project")
+    (kernel,) = project.get_weights()
+    kernel[:, :, weak, :] *= 1e-3
+    project.set_weights([kernel])
+    copy_slimmed(wide, narrow, crops)
+    (slim,) = narrow.get_layer("backbone").get_layer(f"{BLOCK}_project").get_weights()
+    assert np.abs(slim).sum(axis=-1).min() > np.abs(kernel[:, :, weak, :]).sum(axis=-1).max()
+
+
+def test_a_larger_network_cannot_be_filled(wide: keras.Model, crops: np.ndarray) -> None:
+    narrow = build_network(_config(4), COCO)
+    with pytest.raises(InvalidData, match="channels"):
+        copy_slimmed(narrow, wide, crops)
+
+
+def test_another_pyramid_is_refused(wide: keras.Model, crops: np.ndarray) -> None:
+    config = _config(5)
+    neck = PyramidNeck(channels=(16, 16, 16, 24))
+    other = build_network(config.model_copy(update={"neck": neck}), COCO)
+    with pytest.raises(InvalidData, match="differ in"):
+        copy_slimmed(wide, other, crops)
+
+
+def test_other_backbones_have_no_expansion() -> None:
+    config = _config(4)
+    backbone = config.backbone.model_copy(update={"name": "resnet50", "alpha": 1.0})
+    with pytest.raises(InvalidData, match=r"backbone\.expansion"):
+        build_network(config.model_copy(update={"backbone": backbone}), COCO)
+
+
+def test_weights_of_the_usual_expansion_are_refused_before_they_are_fetched() -> None:
+    config = _config(4).model_copy(update={"backbone_weights": "imagenet"})
+    with pytest.raises(InvalidData, match="slim"):
+        build_network(config, COCO)

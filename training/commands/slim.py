@@ -1,0 +1,41 @@
+"""`slim`: make starting weights of a smaller network from a trained one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
+
+from training.commands.options import OK, Options, parse
+from training.config import DataSet, Weights
+
+
+class SlimOptions(Options):
+    """Takes the least used channels out of a run's MobileNetV2; it must then be trained on."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m training slim")
+
+    run: CliPositionalArg[Path] = Field(description="Folder of the run.")
+    expansion: float = Field(description="Of the blocks, below the run's; the usual is 6.")
+    data: str = Field(description="COCO file whose samples tell which channels are used.")
+    weights: Weights = Field(default="best", description="Of the run: best, final or raw.")
+    output: Path = Field(description="File to write, ending in .weights.h5.")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Writes the weights and says how to go on."""
+    options = parse(SlimOptions, arguments)
+    from training.slim import slim_run
+
+    slim_run(
+        options.run,
+        options.expansion,
+        DataSet.model_validate(options.data),
+        options.output,
+        options.weights,
+    )
+    print(
+        f"wrote {options.output}: train with --backbone.expansion {options.expansion:g} "
+        f"--init-weights {options.output}"
+    )
+    return OK
