@@ -1,0 +1,106 @@
+"""What the bundles of a pipeline cost: `python -m benchmarks.models`, one ONNX Runtime thread.
+
+Each network and, in turns with it, the classifier MobileNetV2 (width 1, 1,000 classes) on an input
+of the same size, as a unit of what this machine can do. Bundles: those of the pipelines, or given.
+"""
+
+import logging
+import sys
+import tempfile
+import time
+import tomllib
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from service.inference.card import InputSize
+from service.inference.execution import Execution
+from service.inference.session import Session, open_session
+from service.inference.types import Floats
+from training.onnx_graph import to_onnx
+
+_MODELS = Path("models")
+_WARM_UP_RUNS = 5
+_ROUNDS = 150
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints median milliseconds, the classifier's, the ratio of each round, and file sizes."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    table = Table(title="one run on one thread, medians")
+    for heading in ("bundle", "input", "ms", "MobileNetV2 ms", "ratio", "MB"):
+        table.add_column(heading, justify="left" if heading == "bundle" else "right")
+    for reference in arguments or _of_pipelines():
+        file = _MODELS / reference / "model.onnx"
+        session = open_session(file, Execution(device="cpu", threads=1))
+        own, other = _in_turns(_run_of(session), _run_of_classifier(session.card.input))
+        size = session.card.input
+        table.add_row(
+            reference,
+            f"{size.height}x{size.width}",
+            f"{np.median(own) * 1e3:.2f}",
+            f"{np.median(other) * 1e3:.2f}",
+            f"{np.median(own / other):.2f}",
+            f"{file.stat().st_size / 1e6:.1f}",
+        )
+    Console().print(table)
+
+
+def _of_pipelines() -> list[str]:
+    pipelines = tomllib.loads((_MODELS / "pipelines.toml").read_text())
+    names = [str(one[role]) for one in pipelines.values() for role in ("detector", "keypoints")]
+    return list(dict.fromkeys(names))
+
+
+def _run_of(session: Session) -> Callable[[], object]:
+    size = session.card.input
+    picture = _noise(size)
+    return lambda: session.run(picture)
+
+
+def _run_of_classifier(size: InputSize) -> Callable[[], object]:
+    """With its normalisation inside, as our networks have it."""
+    image = keras.Input((size.height, size.width, 3), dtype="uint8", name="image")
+    classifier = keras.applications.MobileNetV2(
+        input_shape=(size.height, size.width, 3), weights=None
+    )
+    scores = classifier(keras.layers.Rescaling(1 / 127.5, offset=-1)(image))
+    model = to_onnx(keras.Model(image, {"scores": keras.layers.Identity(name="scores")(scores)}))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "classifier.onnx"
+        onnx.save(model, path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session: Any = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+    picture = _noise(size)
+    return lambda: session.run(None, {"image": picture})
+
+
+def _noise(size: InputSize) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (1, size.height, size.width, 3), np.uint8)
+
+
+def _in_turns(*runs: Callable[[], object]) -> list[Floats]:
+    """Seconds of each round, after a warm-up, for each of the runs."""
+    seconds = np.empty((len(runs), _WARM_UP_RUNS + _ROUNDS))
+    for turn in range(_WARM_UP_RUNS + _ROUNDS):
+        for place, run in enumerate(runs):
+            started = time.perf_counter()
+            run()
+            seconds[place, turn] = time.perf_counter() - started
+    return list(seconds[:, _WARM_UP_RUNS:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
