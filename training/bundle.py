@@ -120,7 +120,7 @@ def write_bundle(
     (folder / "model.onnx").write_bytes(content)
     hashed = card.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
     (folder / "card.json").write_text(hashed.model_dump_json(indent=2) + "\n", "utf-8")
-    (folder / "README.md").write_text(model_page(card, notes), "utf-8")
+    (folder / "README.md").write_text(model_page(hashed, notes), "utf-8")
 
 
 def write_draft(

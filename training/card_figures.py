@@ -7,12 +7,19 @@ from pathlib import Path
 from service.inference.errors import InvalidData
 from service.inference.estimator import PoseEstimator
 from service.inference.session import Session
+from training.analysis.analyse import analyse
+from training.analysis.joints import PCK_THRESHOLDS
 from training.bundle import data_name
 from training.config import DataSet
 from training.data.coco import CocoFile, read_coco
-from training.evaluate import evaluate_pipeline
+from training.evaluate import evaluate_detector, evaluate_keypoints, evaluate_pipeline
 from training.evaluation import Evaluation
+from training.measure import Measurement, measure_keypoints
 from training.open_model import open_model
+
+_MAIN = ("AP", "AP50", "AR")
+_LARGE_PX = 32
+"""COCO's bound between small people and others."""
 
 
 def read_first(data: DataSet, pictures: int | None) -> CocoFile:
@@ -44,14 +51,42 @@ def average_precision(evaluation: Evaluation) -> float:
 
 
 def figures_alone(session: Session, val: CocoFile, evaluation: Evaluation) -> dict[str, float]:
-    """What `evaluate_alone` found, with the size of the set."""
+    """What `evaluate_alone` found, the size of the set, and what only cards tell.
+
+    For keypoints that is the flip test and the share of each joint within 0.05 and 0.2 of the box's
+    longer side, for boxes the figures of people of at least 32 pixels.
+    """
     name = set_name(val)
-    boxes = "boxes" if session.card.task == "detection" else "gt-boxes"
-    figures = _named(f"{name}/{boxes}", evaluation.metrics)
-    return figures | {
-        f"{name}/pictures": float(evaluation.pictures),
-        f"{name}/people": float(evaluation.people),
-    }
+    if session.card.task == "detection":
+        figures = _named(f"{name}/boxes", evaluation.metrics)
+        large = evaluate_detector(session, val, min_height_px=_LARGE_PX)
+        more = _named(f"{name}/boxes-from-{_LARGE_PX}px", _main(large.metrics))
+    else:
+        figures = _named(f"{name}/gt-boxes", evaluation.metrics)
+        flipped = evaluate_keypoints(session, val, flip_test=True)
+        more = _named(f"{name}/gt-boxes/flip-test", _main(flipped.metrics))
+        more |= _joints(f"{name}/gt-boxes", measure_keypoints(session, val))
+    return (
+        figures
+        | more
+        | {
+            f"{name}/pictures": float(evaluation.pictures),
+            f"{name}/people": float(evaluation.people),
+        }
+    )
+
+
+def _main(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: metrics[name] for name in _MAIN}
+
+
+def _joints(prefix: str, measurement: Measurement) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for joint in analyse(measurement).joints:
+        for threshold, share in zip(PCK_THRESHOLDS, (joint.pck_005, joint.pck_020), strict=True):
+            if share is not None:
+                figures[f"{prefix}/PCK@{threshold:g}/{joint.name}"] = round(share, 4)
+    return figures
 
 
 def figures_end_to_end(session: Session, val: CocoFile, detector: Path) -> dict[str, float]:

@@ -80,6 +80,7 @@ def export_run(
     card = make_card(
         run.config, run.skeleton, _sources(run, licences or {}), name=name, version=version
     )
+    card = card.model_copy(update={"effort": run.effort()})
     target = free_folder(models_dir, card.reference, force=force)
     val_file = _validation_file(run, val, limit)
     network = with_decoder(run.network(weights), run.config)

@@ -22,6 +22,7 @@ def model_page(card: ModelCard, notes: str | None = None) -> str:
     """
     sections = {
         f"{card.name} {card.version}": _summary(card),
+        "What it is for": _purpose(card),
         "Input and output": _interface(card),
         "Use": _use(card),
         "Training": _training(card),
@@ -29,6 +30,7 @@ def model_page(card: ModelCard, notes: str | None = None) -> str:
         "Precision": _precision(card),
         "Metrics": _metrics(card),
         "Limits": _limits(card),
+        "File": _file(card),
     }
     if notes is not None:
         sections["Notes"] = notes.strip()
@@ -55,6 +57,16 @@ def _summary(card: ModelCard) -> str:
         return f"Finds the people in a picture, which it sees at {size} pixels, as boxes."
     count = len(card.skeleton.names)
     return f"Finds the {count} joints of one person in a crop of {size} pixels."
+
+
+def _purpose(card: ModelCard) -> str:
+    role = "finding people" if card.skeleton is None else "finding the joints of people"
+    return (
+        f"For {role} in ordinary photographs and videos, on a CPU or a GPU, as a part of products, "
+        "art, sport and research, where a wrong answer does no harm.\n\n"
+        "Not for decisions about a person, for telling who someone is, for surveillance, and not "
+        "for safety or medicine without a test of your own on your own pictures."
+    )
 
 
 def _interface(card: ModelCard) -> str:
@@ -93,8 +105,15 @@ def _use(card: ModelCard) -> str:
 def _training(card: ModelCard) -> str:
     return (
         f"Recipe `{card.recipe}`; the whole configuration is in `card.json`. Paths are shown "
-        f"without their folders.\n\n```sh\n{training_command(card)}\n```"
+        f"without their folders.{_effort(card)}\n\n```sh\n{training_command(card)}\n```"
     )
+
+
+def _effort(card: ModelCard) -> str:
+    took = card.effort
+    if took is None:
+        return ""
+    return f" It saw {took.samples:,} samples in {took.hours:.1f} hours on {took.processor}."
 
 
 def _data(card: ModelCard) -> str:
@@ -129,10 +148,55 @@ def _precision(card: ModelCard) -> str:
 
 
 def _metrics(card: ModelCard) -> str:
+    """One table for figures of the same kind: AP and AR by boxes, PCK by joint, sizes of sets."""
     if not card.metrics:
         return "Not measured: the network was exported without a validation set."
-    rows = [f"| {name} | {_number(name, value)} |" for name, value in card.metrics.items()]
-    return "\n".join(["Measured on this file:", "", "| metric | value |", "|---|---|", *rows])
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in card.metrics.items():
+        row, _, figure = name.rpartition("/")
+        rows.setdefault(row, {})[figure] = value
+    kinds: dict[str, dict[str, dict[str, float]]] = {"figures": {}, "joints": {}, "sizes": {}}
+    for row, figures in rows.items():
+        is_scores = any(figure.startswith(_GROUPS) for figure in figures)
+        kind = "joints" if "/PCK@" in row else "figures" if is_scores else "sizes"
+        kinds[kind][row] = figures
+    tables = [_figure_table(kinds["figures"]), _joint_table(kinds["joints"])]
+    sizes = [f"`{row}`: {_sizes(figures)}." for row, figures in kinds["sizes"].items()]
+    return "\n\n".join(["Measured on this file.", *sizes, *filter(None, tables)])
+
+
+def _figure_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+    return _table(
+        ["measured with", *names],
+        [[f"`{row}`", *(_cell(one.get(name)) for name in names)] for row, one in rows.items()],
+    )
+
+
+def _joint_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """Joints as rows: there are more of them than thresholds."""
+    joints = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+    return _table(
+        ["joint", *(f"`{row}`" for row in rows)],
+        [[joint, *(_cell(one.get(joint)) for one in rows.values())] for joint in joints],
+    )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _sizes(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{value:g} {name}" for name, value in figures.items())
+
+
+def _file(card: ModelCard) -> str:
+    return f"SHA-256 of `model.onnx`: `{card.sha256 or 'not known'}`"
 
 
 def _limits(card: ModelCard) -> str:
@@ -149,11 +213,6 @@ def _limits(card: ModelCard) -> str:
         "- Every joint gets a position; the score tells whether it was seen.\n"
         "- Scores are no calibrated probabilities."
     )
-
-
-def _number(name: str, value: float) -> str:
-    is_figure = name.rpartition("/")[2].startswith(_GROUPS)
-    return f"{value:.3f}" if is_figure else f"{value:g}"
 
 
 def _sets(card: ModelCard, kind: str) -> list[Mapping[str, JsonValue]]:

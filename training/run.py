@@ -18,7 +18,7 @@ from typing import Any
 import keras
 from pydantic import ValidationError
 
-from service.inference.card import Skeleton
+from service.inference.card import Effort, Skeleton
 from service.inference.errors import InvalidData
 from training.checkpoint import last_position, replace_file, restore_network
 from training.config import TrainConfig, Weights
@@ -53,6 +53,20 @@ class Run:
         """
         text = json.dumps({**environment, "duration_s": round(duration_s, 3)}, indent=2)
         replace_file(self.folder / "environment.json", lambda draft: _write(draft, text))
+
+    def effort(self) -> Effort | None:
+        """What the run took so far; None before it noted that."""
+        try:
+            noted = json.loads((self.folder / "environment.json").read_text())
+        except OSError:
+            return None
+        cpu = f"{noted['cpu']['model']}, {noted['cpu']['cores']} cores"
+        on_gpu = any(device.startswith(("gpu", "cuda")) for device in noted["devices"])
+        return Effort(
+            samples=last_position(self.checkpoints).step * self.config.batch_size,
+            hours=round(noted["duration_s"] / 3600, 2),
+            processor=", ".join(noted["gpus"]) if on_gpu else cpu,
+        )
 
     def network(self, weights: Weights = "best") -> keras.Model:
         """The trainable graph with weights of the run.

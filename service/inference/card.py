@@ -78,6 +78,20 @@ class DataSource(_Strict):
     samples: int = Field(ge=0)
 
 
+class Effort(_Strict):
+    """What training took: the last run only, for those that started from another run's weights.
+
+    Attributes:
+        samples: crops, or for a detector pictures, that the network learnt from, with repetition.
+        hours: of the run, other work of the machine included.
+        processor: names of what it ran on.
+    """
+
+    samples: int = Field(ge=0)
+    hours: float = Field(ge=0)
+    processor: str
+
+
 class Calibration(_Strict):
     """How the layers of an INT8 file got their ranges.
 
@@ -121,6 +135,7 @@ class ModelCard(_Strict):
         recipe: of training.
         config: of training, resolved.
         data: the sets that it was trained on.
+        effort: of training; None where it was not noted.
         metrics: name → value, as measured on this exported file.
         precision: in which the layers compute; input and outputs are the same for all.
         opset: version of ONNX's operators that the file uses; None in files from before it was
@@ -139,6 +154,7 @@ class ModelCard(_Strict):
     recipe: str
     config: dict[str, JsonValue]
     data: tuple[DataSource, ...]
+    effort: Effort | None = None
     metrics: dict[str, float]
     precision: Precision = "fp32"
     opset: int | None = Field(default=None, ge=1)

@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from service.inference.card import Calibration, Conversion, DataSource, ModelCard
+from service.inference.card import Calibration, Conversion, DataSource, Effort, ModelCard
 from training.bundle import make_card
 from training.config import DataSet, TrainConfig
 from training.model_page import model_page, training_command
@@ -62,7 +62,16 @@ def test_page_of_a_keypoint_network_says_what_is_in_the_card() -> None:
         card_of(
             recipe("mobilenetv2-heatmap"),
             data=(DataSource(name="sports", licence="CC0", samples=321),),
-            metrics={"val/gt-boxes/AP": 0.4321, "val/people": 295.0},
+            effort=Effort(samples=65536, hours=1.25, processor="a small one"),
+            metrics={
+                "val/gt-boxes/AP": 0.4321,
+                "val/gt-boxes/AP50": 0.7,
+                "val/gt-boxes/flip-test/AP": 0.45,
+                "val/gt-boxes/PCK@0.05/nose": 0.81,
+                "val/gt-boxes/PCK@0.2/nose": 0.93,
+                "val/people": 295.0,
+            },
+            sha256="5" * 64,
         )
     )
 
@@ -72,8 +81,13 @@ def test_page_of_a_keypoint_network_says_what_is_in_the_card() -> None:
     assert "enlarged 1.25 times" in page
     assert "nose, left_eye" in page
     assert "| sports | 321 | CC0 |" in page
-    assert "| val/gt-boxes/AP | 0.432 |" in page
-    assert "| val/people | 295 |" in page
+    assert "| measured with | AP | AP50 |" in page
+    assert "| `val/gt-boxes` | 0.432 | 0.700 |" in page
+    assert "| `val/gt-boxes/flip-test` | 0.450 |  |" in page
+    assert "| nose | 0.810 | 0.930 |" in page
+    assert "`val`: 295 people." in page
+    assert "65,536 samples in 1.2 hours on a small one" in page
+    assert f"`{'5' * 64}`" in page
     assert 'keypoints = "pose-mobilenetv2/1"' in page
 
 
