@@ -29,15 +29,16 @@ def wide() -> keras.Model:
     return build_network(_config(6), COCO)
 
 
-def _silence(network: keras.Model, block: str, channels: np.ndarray) -> None:
-    """Channels that nothing listens to."""
-    project = network.get_layer("backbone").get_layer(f"{block}_project")
-    (kernel,) = project.get_weights()
-    kernel[:, :, channels, :] = 0
-    project.set_weights([kernel])
+def _make_constant(network: keras.Model, block: str, channels: np.ndarray) -> None:
+    """Channels that are the same everywhere and in every picture, whatever listens to them."""
+    norm = network.get_layer("backbone").get_layer(f"{block}_depthwise_BN")
+    gamma, beta, mean, variance = norm.get_weights()
+    gamma[channels] = 0
+    beta[channels] = 2.5
+    norm.set_weights([gamma, beta, mean, variance])
 
 
-def test_without_silent_channels_the_network_answers_the_same(
+def test_without_constant_channels_the_network_answers_the_same(
     wide: keras.Model, crops: np.ndarray
 ) -> None:
     narrow = build_network(_config(5), COCO)
@@ -46,11 +47,12 @@ def test_without_silent_channels_the_network_answers_the_same(
         if layer.name.endswith("_expand"):
             block = layer.name.removesuffix("_expand")
             before = wide.get_layer("backbone").get_layer(layer.name).filters
-            _silence(wide, block, rng.choice(before, before - layer.filters, replace=False))
+            lost = rng.choice(before, before - layer.filters, replace=False)
+            _make_constant(wide, block, lost)
     copy_slimmed(wide, narrow, crops)
     assert narrow.count_params() < 0.95 * wide.count_params()
     expected = np.asarray(wide(crops))
-    np.testing.assert_allclose(np.asarray(narrow(crops)), expected, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(narrow(crops)), expected, atol=1e-4)
 
 
 def test_the_channels_that_matter_most_stay(wide: keras.Model, crops: np.ndarray) -> None:

@@ -18,8 +18,9 @@ _BATCH = 8
 def copy_slimmed(wide: keras.Model, narrow: keras.Model, crops: Pixels) -> None:
     """Fills a network with the weights of one that differs in `backbone.expansion` only.
 
-    Of each block the channels stay that contribute most to its output on the crops: the mean square
-    of a channel times that of its weights in the projection.
+    Of each block the channels stay that move its output most on the crops: the variance of a
+    channel times the square of its weights in the projection. What the others add on average goes
+    into the bias after the projection.
 
     Args:
         wide: trained, as `build_network` makes it.
@@ -32,11 +33,8 @@ def copy_slimmed(wide: keras.Model, narrow: keras.Model, crops: Pixels) -> None:
     blocks = _blocks(wide.get_layer("backbone"))
     if blocks != _blocks(narrow.get_layer("backbone")):
         raise InvalidData("slim: the networks have different blocks")
-    energies = _energies(wide, blocks, crops)
-    kept = {
-        block: _strongest(wide, narrow, block, energy)
-        for block, energy in zip(blocks, energies, strict=True)
-    }
+    moments = dict(zip(blocks, _moments(wide, blocks, crops), strict=True))
+    kept = {block: _strongest(wide, narrow, block, moments[block][1]) for block in blocks}
     pairs = [(wide, narrow), (wide.get_layer("backbone"), narrow.get_layer("backbone"))]
     for source, target in pairs:
         for layer in target.layers:
@@ -50,6 +48,8 @@ def copy_slimmed(wide: keras.Model, narrow: keras.Model, crops: Pixels) -> None:
                 layer.set_weights(weights)
             except ValueError as error:
                 raise InvalidData(f"slim: the networks differ in {layer.name}: {error}") from error
+    for block in blocks:
+        _compensate(wide, narrow, block, moments[block][0], kept[block])
 
 
 def _blocks(backbone: keras.Model) -> list[str]:
@@ -68,31 +68,39 @@ def _place(name: str) -> tuple[str, str]:
     return f"{words[0]}_{words[1]}", words[2]
 
 
-def _energies(wide: keras.Model, blocks: list[str], crops: Pixels) -> list[Floats]:
-    """The mean square of each channel before the projection, for each block `[C]`."""
+def _moments(wide: keras.Model, blocks: list[str], crops: Pixels) -> list[tuple[Floats, Floats]]:
+    """Mean and variance of each channel before the projection, for each block `[C]`."""
     backbone = wide.get_layer("backbone")
     outputs = [backbone.get_layer(f"{block}_depthwise_relu").output for block in blocks]
     inside = keras.Model(backbone.input, outputs)
     normalise = keras.Model(wide.input, wide.get_layer("normalise").output)
-    batches = np.array_split(crops, math.ceil(len(crops) / _BATCH))
-    sums = [
-        [
-            np.square(np.asarray(channels, np.float64)).mean(axis=(0, 1, 2))
-            for channels in keras.tree.flatten(inside(normalise(batch)))
-        ]
-        for batch in batches
-    ]
-    return [np.mean(np.stack(parts), axis=0) for parts in zip(*sums, strict=True)]
+    sums: list[list[Floats]] = []
+    for batch in np.array_split(crops, math.ceil(len(crops) / _BATCH)):
+        maps = [np.asarray(x, np.float64) for x in keras.tree.flatten(inside(normalise(batch)))]
+        sums.append([np.stack([x, np.square(x)]).mean(axis=(1, 2, 3)) for x in maps])
+    averages = [np.mean(np.stack(parts), axis=0) for parts in zip(*sums, strict=True)]
+    return [(mean, square - np.square(mean)) for mean, square in averages]
 
 
-def _strongest(wide: keras.Model, narrow: keras.Model, block: str, energy: Floats) -> Floats:
+def _strongest(wide: keras.Model, narrow: keras.Model, block: str, variance: Floats) -> Floats:
     """The indices of the channels that stay, in their order."""
     (kernel,) = wide.get_layer("backbone").get_layer(f"{block}_project").get_weights()
-    share = energy * np.square(kernel[0, 0]).sum(axis=-1)
+    share = variance * np.square(kernel[0, 0]).sum(axis=-1)
     count = narrow.get_layer("backbone").get_layer(f"{block}_expand").filters
     if count > len(share):
         raise InvalidData(f"slim: {block} has {len(share)} channels, less than the {count} wanted")
     return np.sort(np.argsort(-share)[:count])
+
+
+def _compensate(
+    wide: keras.Model, narrow: keras.Model, block: str, mean: Floats, kept: Floats
+) -> None:
+    """Moves what the lost channels add on average into the batch normalisation that follows."""
+    (kernel,) = wide.get_layer("backbone").get_layer(f"{block}_project").get_weights()
+    lost = np.setdiff1d(np.arange(len(mean)), kept)
+    norm = narrow.get_layer("backbone").get_layer(f"{block}_project_BN")
+    gamma, beta, moving_mean, variance = norm.get_weights()
+    norm.set_weights([gamma, beta, moving_mean - mean[lost] @ kernel[0, 0, lost], variance])
 
 
 def _slice(weights: list[Floats], part: str, channels: Floats) -> list[Floats]:

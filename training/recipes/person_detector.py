@@ -5,11 +5,11 @@ from training.codecs.config import CenterNetCodec
 from training.config import AugmentConfig, OptimizerConfig, TrainConfig
 from training.networks.config import BackboneConfig, DenseHead, PyramidNeck
 
-_TAPS = ("out_relu", "block_13_expand_relu", "block_6_expand_relu")
+_TAPS = ("block_16_project_BN", "block_13_expand_relu", "block_6_expand_relu")
 
 
 def person_detector() -> TrainConfig:
-    """MobileNetV2 with a feature pyramid, centres and box sides at stride 8, 320x320.
+    """MobileNetV2 with a feature pyramid, centres and box sides at stride 8, 288x288.
 
     Command: `python -m training train --recipe person-detector --data.train TRAIN.json --data.val
     VAL.json --backbone-weights imagenet --output runs/person-detector`. On a CPU start with
@@ -25,10 +25,10 @@ def person_detector() -> TrainConfig:
     return TrainConfig(
         recipe="person-detector",
         task="detection",
-        input=InputSize(height=320, width=320),
+        input=InputSize(height=288, width=288),
         backbone=BackboneConfig(taps=_TAPS),
-        neck=PyramidNeck(channels=(96, 96, 96), refine_blocks=1),
-        head=DenseHead(channels=96),
+        neck=PyramidNeck(channels=(96, 96, 64), refine_blocks=1),
+        head=DenseHead(channels=64),
         codec=CenterNetCodec(stride=8),
         augment=AugmentConfig(scale=0.7, mosaic_probability=0.3),
         optimizer=OptimizerConfig(learning_rate=1e-3),
