@@ -35,7 +35,7 @@ def normalisation(
 
 
 def _plain(channels: Floats) -> float | list[float]:
-    """One number where all channels agree: ONNX Runtime takes 15 times as long for three."""
+    """One number where all channels agree: ONNX Runtime is far slower with three."""
     values: list[float] = channels.tolist()
     return values[0] if len(set(values)) == 1 else values
 
