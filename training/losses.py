@@ -5,16 +5,21 @@ from typing import Any
 
 import keras
 
+from service.inference.card import Skeleton
 from training.codecs import centernet, heatmap, pixelclass, simcc
 from training.codecs.config import CenterNetCodec, HeatmapCodec, PixelClassCodec, SimccCodec
 from training.config import TrainConfig
 
 
-def network_loss(config: TrainConfig, network: keras.Model) -> Callable[[Any, Any], Any]:
+def network_loss(
+    config: TrainConfig, network: keras.Model, skeleton: Skeleton | None
+) -> Callable[[Any, Any], Any]:
     """`loss(target, logits)` → scalar."""
     match config.codec:
         case HeatmapCodec() as codec:
-            return heatmap.heatmap_loss(codec, *network.output.shape[1:3])
+            widths = () if skeleton is None else skeleton.sigmas
+            sigmas = heatmap.joint_sigmas(codec, config.input, config.crop_padding, widths)
+            return heatmap.heatmap_loss(codec, *network.output.shape[1:3], sigmas)
         case PixelClassCodec() as codec:
             return pixelclass.pixelclass_loss(codec, *network.output.shape[1:3])
         case SimccCodec() as codec:

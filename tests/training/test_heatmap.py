@@ -2,8 +2,10 @@ import keras
 import numpy as np
 import pytest
 
+from service.inference.card import InputSize
 from training.codecs import heatmap
 from training.codecs.config import HeatmapCodec
+from training.skeletons import COCO
 
 CODEC = HeatmapCodec(stride=4, sigma_px=2.0)
 HEIGHT, WIDTH = 32, 24
@@ -69,3 +71,34 @@ def test_a_labelled_joint_outside_the_crop_asks_for_an_empty_map() -> None:
     target = np.array([[[-160.0, 50.0, 1]]], np.float32)
     empty, full = np.full((1, 32, 24, 1), -9, np.float32), _logits(np.array([[2.0, 12.5]]))
     assert float(loss(target, empty)) < float(loss(target, full))
+
+
+def test_each_joint_learns_the_width_that_oks_forgives() -> None:
+    codec = HeatmapCodec(stride=4, oks_width=1.0)
+    size = InputSize(height=4 * HEIGHT, width=4 * WIDTH)
+    sigmas = heatmap.joint_sigmas(codec, size, 1.25, COCO.sigmas)
+    loss = heatmap.heatmap_loss(codec, HEIGHT, WIDTH, sigmas)
+    area = 0.53 * (size.height / 1.25) * (size.width / 1.25)
+    place = np.array([50.0, 62.0])
+    cells = (np.dstack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))) + 0.5) * 4
+    squared = np.square(cells - place).sum(axis=-1)
+    similarity = [np.exp(-squared / (2 * area * (2 * sigma) ** 2)) for sigma in COCO.sigmas]
+    # The best logits for a target are the log-odds of the target itself.
+    heat = np.stack(similarity, axis=-1).clip(1e-7, 1 - 1e-7)[None]
+    target = np.array([[[*place, 1]] * 17], np.float32)
+    logits = np.log(heat / (1 - heat)).astype(np.float32)
+    best = float(loss(target, logits))
+    for change in (0.9, 1.1):
+        assert best < float(loss(target, logits * np.float32(change)))
+
+
+def test_without_it_all_joints_have_the_same_width() -> None:
+    size = InputSize(height=128, width=96)
+    sigmas = heatmap.joint_sigmas(CODEC, size, 1.25, COCO.sigmas)
+    np.testing.assert_array_equal(sigmas, 2.0)
+
+
+def test_no_gaussian_falls_between_the_cells() -> None:
+    codec = HeatmapCodec(stride=4, oks_width=0.1)
+    size = InputSize(height=64, width=64)
+    assert heatmap.joint_sigmas(codec, size, 1.25, COCO.sigmas).min() == 0.7

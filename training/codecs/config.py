@@ -13,6 +13,9 @@ class HeatmapCodec(Strict):
     Attributes:
         stride: input pixels per heatmap pixel.
         sigma_px: of the Gaussians, in heatmap pixels.
+        oks_width: above 0, the Gaussian of each joint is so many times the one by which OKS judges
+            it, for a person who fills the crop, and `sigma_px` is not used. At 1 the heatmap is the
+            OKS that an answer there is expected to get: its highest place is the best answer.
         loss: `cross-entropy` per cell, or `mse`, as SimpleBaseline has it.
         decoding: `parabola` through the logarithms around the maximum, or a `quarter` pixel towards
             the higher neighbour, as SimpleBaseline has it.
@@ -21,6 +24,7 @@ class HeatmapCodec(Strict):
     kind: Literal["heatmap"] = "heatmap"
     stride: int = Field(default=4, ge=1)
     sigma_px: float = Field(default=2.0, gt=0)
+    oks_width: float = Field(default=0.0, ge=0)
     loss: Literal["cross-entropy", "mse"] = "cross-entropy"
     decoding: Literal["parabola", "quarter"] = "parabola"
 

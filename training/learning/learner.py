@@ -95,7 +95,7 @@ def build(
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
-    return network, optimizer, network_loss(config, network)
+    return network, optimizer, network_loss(config, network, skeleton)
 
 
 def averaged_weights(learner: Learner) -> list[Floats]:
