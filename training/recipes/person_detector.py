@@ -5,7 +5,7 @@ from training.codecs.config import CenterNetCodec
 from training.config import AugmentConfig, OptimizerConfig, TrainConfig
 from training.networks.config import BackboneConfig, DenseHead, PyramidNeck
 
-_TAPS = ("block_16_project_BN", "block_13_expand_relu", "block_6_expand_relu")
+_TAPS = ("out_relu", "block_13_expand_relu", "block_6_expand_relu")
 
 
 def person_detector() -> TrainConfig:
@@ -27,8 +27,8 @@ def person_detector() -> TrainConfig:
         task="detection",
         input=InputSize(height=288, width=288),
         backbone=BackboneConfig(taps=_TAPS),
-        neck=PyramidNeck(channels=(96, 96, 64), refine_blocks=1),
-        head=DenseHead(channels=64),
+        neck=PyramidNeck(channels=(96, 96, 96), refine_blocks=1),
+        head=DenseHead(channels=96),
         codec=CenterNetCodec(stride=8),
         augment=AugmentConfig(scale=0.7, mosaic_probability=0.3),
         optimizer=OptimizerConfig(learning_rate=1e-3),
