@@ -35,4 +35,4 @@ def parts(models: Path) -> Mapping[str, str]:
 
 def renewed(text: str, known: Mapping[str, str]) -> str:
     """A page with its generated parts as they are now."""
-    return _PART.sub(lambda part: f"{part[1]}\n{known[part[2]]}\n\n{part[3]}", text)
+    return _PART.sub(lambda part: f"{part[1]}{known[part[2]]}\n{part[3]}", text)

@@ -36,6 +36,11 @@ _SET_PER_FILE = "annotations.json[:images[:weight]]"
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n     .+)*)", re.MULTILINE)
 _COMPUTED = {"data.workers": "the cores", "workers": "the cores"}
 """Defaults that depend on the machine."""
+_TOLD_HERE = {
+    "input.height": "in pixels, a multiple of 32",
+    "input.width": "in pixels, a multiple of 32",
+}
+"""Of fields that the cards have too, where these are no bounds."""
 
 
 def service_tables() -> str:
@@ -87,7 +92,7 @@ def _training_rows(model: type[BaseModel], prefix: str) -> Iterator[list[str]]:
             yield from _training_rows(part, f"{path}.")
             continue
         flag = f"`--{path.replace('_', '-')}`"
-        meaning = field.description or told.get(name, "")
+        meaning = field.description or told.get(name) or _TOLD_HERE.get(path, "")
         yield [flag, _default(path, field), _values(field), _cell(meaning)]
 
 
