@@ -14,6 +14,7 @@ import pytest
 from tests.docs.blocks import ROOT
 from tests.docs.yolo_set import write_yolo_set
 from tests.e2e.conftest import start_server
+from training.cli import main
 
 ADMIN_KEY = "an-admin-key-for-the-pages"
 _LINKED = (
@@ -77,10 +78,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workplace:
-    """A workplace with labelled pictures."""
+    """A workplace with labelled pictures, also as the COCO files that the pages convert them to."""
     folder = _checkout(tmp_path)
     write_yolo_set(folder / "mydata")
-    shutil.copytree(folder / "mydata" / "images" / "train", folder / "pictures")
+    for split, name in (("train", "people.json"), ("val", "held_out.json")):
+        convert = ["convert", "yolo-pose", str(folder / "mydata" / "data.yaml"), "--split", split]
+        assert main([*convert, "--output", str(folder / name)]) == 0
     return Workplace(folder)
 
 

@@ -1,0 +1,132 @@
+"""The pages as text: links lead somewhere, blocks are run or say why not, nothing is stale."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from docs.tables.models import Bundle, pipelines, what_ships
+from docs.tables.pages import PAGES as GENERATED
+from docs.tables.pages import parts, renewed
+from service.settings import Settings
+from tests.docs.blocks import PAGES, ROOT, blocks
+from training.config import TrainConfig
+
+MARKDOWN = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*/*.md")})
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+EXTERNAL = re.compile(r"https://[a-z0-9.-]+\.[a-z]+(/[^\s]*)?")
+RUN = {"sh", "python", "diff"}
+SHOWN = {"json", "toml", "yaml", "nginx", "ini", ""}
+"""Languages of what is shown: answers and files."""
+README_LINES = 80
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    headings = HEADING.findall(FENCES.sub("", page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> list[str]:
+    return LINK.findall(FENCES.sub("", page.read_text()))
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            assert EXTERNAL.fullmatch(link), link
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_page_is_on_the_map() -> None:
+    listed = {link.partition("#")[0] for link in links(ROOT / "docs" / "index.md")}
+
+    assert {page.name for page in ROOT.glob("docs/*.md")} - listed == {"index.md"}
+
+
+def test_readme_stays_one_screen() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_has_a_language_that_is_run_or_shown(page: Path) -> None:
+    found = blocks(page)
+
+    assert {block.language for block in found} <= RUN | SHOWN
+    # A fence that is indented would not be found, and so not be run.
+    assert page.read_text().count("```") == 2 * len(found)
+
+
+def test_what_is_not_run_says_what_is_missing() -> None:
+    reasons = {block.place: block.not_run for page in PAGES for block in blocks(page)}
+
+    for place, reason in reasons.items():
+        if reason is not None and not place.startswith("training-log.md"):
+            assert re.search(r"Docker|GPU|root|TLS", reason), (place, reason)
+
+
+def test_commands_for_docker_name_what_compose_has() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    profiles = {name for service in compose["services"].values() for name in service["profiles"]}
+
+    for page in PAGES:
+        text = page.read_text()
+        assert set(re.findall(r"--profile (\w+)", text)) <= profiles
+        assert set(re.findall(r"compose run --rm (\w+)", text)) <= set(compose["services"])
+
+
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+def test_generated_tables_are_as_new(page: Path) -> None:
+    text = page.read_text()
+
+    assert "<!-- generated: " in text
+    assert renewed(text, parts(ROOT / "models")) == text, "run python -m docs.tables"
+
+
+def test_tables_have_every_setting_with_its_meaning() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    rows = {row.split(" |")[0]: row for row in text.splitlines() if row.startswith("| `")}
+
+    for name in Settings.model_fields:
+        assert f"| `POSE_{name.upper()}`" in rows
+    for name, field in TrainConfig.model_fields.items():
+        if isinstance(field.default, bool | int | float | str):
+            assert f"| `--{name.replace('_', '-')}`" in rows
+    assert [row for row in rows.values() if row.endswith("| |")] == []
+
+
+def test_variables_and_flags_on_the_pages_exist() -> None:
+    settings = set(Settings.model_fields)
+    for page in PAGES:
+        for name in re.findall(r"\bPOSE_([A-Z_]+[A-Z])\b", page.read_text()):
+            assert name.lower() in settings, (page.name, name)
+
+
+def test_figures_are_those_of_the_cards() -> None:
+    table = what_ships(ROOT / "models")
+
+    for name, entry in tomllib.loads((ROOT / "models" / "pipelines.toml").read_text()).items():
+        assert f"`{name}`, end to end" in table
+        assert Bundle(ROOT / "models" / entry["keypoints"]).card.name in table
+    for pipeline in pipelines(ROOT / "models"):
+        metrics = pipeline.keypoints.card.metrics
+        (true_boxes,) = [value for key, value in metrics.items() if key.endswith("gt-boxes/AP")]
+        assert f"AP {true_boxes:.3f}," in table
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_no_registry_and_no_machine(page: Path) -> None:
+    text = page.read_text()
+
+    assert not re.findall(r"pypi\.org|files\.pythonhosted|index-url|artifactory", text)
+    assert not re.findall(r"(?<![\w.])/(?:work|home|root|tmp|Users)/\S+", text)
