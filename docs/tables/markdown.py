@@ -11,4 +11,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         rows: as many cells each.
     """
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("|" + "".join(f" {cell} |" if cell else " |" for cell in cells) for cells in lines)
+    return "\n".join(
+        "|" + "".join(f" {cell} |" if cell else " |" for cell in cells) for cells in lines
+    )

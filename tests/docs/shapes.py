@@ -1,4 +1,4 @@
-"""Whether an answer looks as a page shows it: keys, types, lengths, and what identifies a problem."""
+"""Whether an answer looks as a page shows it: keys, types, lengths, and what names a problem."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ def _differences(shown: Any, real: Any, path: str) -> Iterator[str]:
                 yield f"{path} has {len(real)} items, shown are {len(items)}"
             for index, (item, other) in enumerate(zip(items, real, strict=False)):
                 yield from _differences(item, other, f"{path}[{index}]")
-        case (int() | float()), (int() | float()):
+        case ((int() | float()), (int() | float())):
             pass
         case _:
             if type(shown) is not type(real):

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 SERVED = [
     page
     for page in PAGES
-    if page.name not in ("extending.md", "retraining.md") and any(block.not_run is None for block in blocks(page))
+    if page.name not in ("extending.md", "retraining.md")
+    and any(block.not_run is None for block in blocks(page))
 ]
 WITH_ANSWERS = ("api.md", "quickstart.md")
 
@@ -50,9 +51,7 @@ def test_shell_commands_of_a_page_run_as_they_stand(page: Path, served: Workplac
 
 
 def compare_answers(page: Path, answers: dict[int, str]) -> None:
-    shown = [
-        (asked, told) for asked, told in pairwise(blocks(page)) if told.language == "json"
-    ]
+    shown = [(asked, told) for asked, told in pairwise(blocks(page)) if told.language == "json"]
     assert shown
     for asked, told in shown:
         answer = json.loads(answers[asked.line])

@@ -16,8 +16,8 @@ from training.cli import main
 
 SMALL = {"mobilenetv2-heatmap": "mobilenetv2-heatmap-debug", "imagenet": "none"}
 """Words of the pages, and what stands for them here: minutes, and nothing to download."""
-SHORT = "--epochs 1 --epoch-samples 8 --batch-size 4 --data.workers 1".split()
-SHALLOW = "--neck none --backbone.taps block_2_add".split()
+SHORT = ["--epochs", "1", "--epoch-samples", "8", "--batch-size", "4", "--data.workers", "1"]
+SHALLOW = ["--neck", "none", "--backbone.taps", "block_2_add"]
 """Ends the network after its first layers, since building graphs is what takes the time."""
 FIRST = "retraining.md"
 README = ROOT / "README.md"

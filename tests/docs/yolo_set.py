@@ -46,7 +46,13 @@ def _write_labels(document: dict, folder: Path) -> None:
 
 def _row(person: dict) -> str:
     x, y, width, height = person["bbox"]
-    numbers = [0, (x + width / 2) / WIDTH, (y + height / 2) / HEIGHT, width / WIDTH, height / HEIGHT]
+    numbers = [
+        0,
+        (x + width / 2) / WIDTH,
+        (y + height / 2) / HEIGHT,
+        width / WIDTH,
+        height / HEIGHT,
+    ]
     for name in JOINTS:
         start = 3 * COCO.names.index(name)
         joint_x, joint_y, visible = person["keypoints"][start : start + 3]
