@@ -10,6 +10,8 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$", re.DOTALL)
 _PAGE_NOT_RUN = re.compile(r"^<!-- no block of this page is run: (.+?) -->$", re.MULTILINE)
+FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+"""Whole blocks, to look at the sentences between them."""
 TRAINING = re.compile(r"^(?:stance|(?:\.venv/bin/)?python -m training) ", re.MULTILINE)
 
 

@@ -11,13 +11,12 @@ from docs.tables.models import Bundle, pipelines, what_ships
 from docs.tables.pages import PAGES as GENERATED
 from docs.tables.pages import parts, renewed
 from service.settings import Settings
-from tests.docs.blocks import PAGES, ROOT, blocks
+from tests.docs.blocks import FENCES, PAGES, ROOT, blocks
 from training.config import TrainConfig
 
 MARKDOWN = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*/*.md")})
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 EXTERNAL = re.compile(r"https://[a-z0-9.-]+\.[a-z]+(/[^\s]*)?")
 RUN = {"sh", "python", "diff"}
 SHOWN = {"json", "toml", "yaml", "nginx", "ini", ""}
