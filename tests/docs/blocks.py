@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$", re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: ([^<>]+) -->\s*$")
 _PAGE_NOT_RUN = re.compile(r"^<!-- no block of this page is run: (.+?) -->$", re.MULTILINE)
 FENCES = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 """Whole blocks, to look at the sentences between them."""
@@ -67,3 +67,25 @@ def commands(block: Block) -> list[str]:
     """The lines of a shell block, continued ones joined, without comments of their own."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def runner(block: Block) -> str | None:
+    """Which test runs a block; None for what is only shown, or what nobody runs."""
+    match block.page.name, block.language:
+        case "extending.md", "python" | "diff":
+            return "example"
+        case "retraining.md", "sh":
+            return "retraining"
+        case _, "sh" if block.trains:
+            return "training"
+        case "extending.md" | "retraining.md", _:
+            return None
+        case _, "sh" | "python":
+            return "service"
+        case _:
+            return None
+
+
+def run_by(name: str, page: Path) -> list[Block]:
+    """The blocks of a page that a test runs, in its order."""
+    return [block for block in blocks(page) if block.not_run is None and runner(block) == name]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT, Block, blocks, commands
+from tests.docs.blocks import ROOT, Block, commands, run_by
 from tests.docs.conftest import Workplace
 from tests.docs.test_training_pages import arguments
 from training.cli import main
@@ -21,10 +21,10 @@ def apply(folder: Path) -> None:
     """Writes the page's new files and makes its changes to existing ones."""
     for name in ("training", "service"):
         shutil.copytree(ROOT / name, folder / name)
-    for block in blocks(PAGE):
+    for block in run_by("example", PAGE):
         if block.language == "python":
             (folder / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text)
-        if block.language == "diff":
+        else:
             subprocess.run(
                 ["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=block.text, text=True,
                 check=True,
@@ -32,7 +32,7 @@ def apply(folder: Path) -> None:
 
 
 def with_example(block: Block) -> bool:
-    return block.trains and "regression" in block.text
+    return "regression" in block.text
 
 
 @pytest.mark.slow
@@ -42,7 +42,7 @@ def test_example_learns_and_is_exported(
 ) -> None:
     code = tmp_path_factory.mktemp("code")
     apply(code)
-    (block,) = filter(with_example, blocks(PAGE))
+    (block,) = filter(with_example, run_by("training", PAGE))
     calls = [arguments(command) for command in commands(block)]
 
     subprocess.run(
@@ -67,7 +67,7 @@ def test_other_backbones_need_a_name_only(
     workshop: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(workshop.folder)
-    (block,) = [b for b in blocks(PAGE) if b.trains and not with_example(b)]
+    (block,) = [b for b in run_by("training", PAGE) if not with_example(b)]
 
     for command in commands(block):
         assert main(arguments(command)) == 0

@@ -23,7 +23,7 @@ FLAG = re.compile(r"--[a-z][\w.-]*")
 MODULE = re.compile(r"(?:\.venv/bin/)?python -m (?P<module>[\w.]+)(?: (?P<rest>.*))?")
 SERVICE_VERBS = ("serve", "predict", "bench")
 OF_OTHERS = {
-    "--require-hashes", "--universal", "--data-binary", "--profile", "--rm", "--output", "--wait-ms",
+    "--require-hashes", "--data-binary", "--profile", "--rm", "--output", "--wait-ms",
 }  # fmt: skip
 """Flags of pip, uv, curl, Docker and the benchmarks."""
 

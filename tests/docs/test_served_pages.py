@@ -9,18 +9,13 @@ from pathlib import Path
 import pytest
 
 from service.http import problems
-from tests.docs.blocks import PAGES, ROOT, Block, blocks
+from tests.docs.blocks import PAGES, ROOT, Block, blocks, run_by
 from tests.docs.conftest import Workplace
 from tests.docs.shapes import differences
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
-SERVED = [
-    page
-    for page in PAGES
-    if page.name not in ("extending.md", "retraining.md")
-    and any(block.not_run is None for block in blocks(page))
-]
+SERVED = [page for page in PAGES if run_by("service", page)]
 WITH_ANSWERS = ("api.md", "quickstart.md")
 
 
@@ -40,11 +35,12 @@ def run(block: Block, place: Workplace) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SERVED, ids=lambda page: page.name)
 def test_shell_commands_of_a_page_run_as_they_stand(page: Path, served: Workplace) -> None:
     answers: dict[int, str] = {}
-    for block in blocks(page):
-        if block.language == "sh" and block.not_run is None and not block.trains:
+    for block in run_by("service", page):
+        if block.language == "sh":
             answers[block.line] = run(block, served)
     if page.name in WITH_ANSWERS:
         compare_answers(page, answers)
@@ -63,8 +59,8 @@ def test_python_of_a_page_runs_as_it_stands(
     page: Path, served: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(served.folder)
-    for block in blocks(page):
-        if block.language == "python" and block.not_run is None:
+    for block in run_by("service", page):
+        if block.language == "python":
             exec(compile(served.located(block.text), block.place, "exec"), {"__name__": "page"})
 
 

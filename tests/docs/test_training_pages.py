@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import PAGES, ROOT, TRAINING, Block, blocks, commands
+from tests.docs.blocks import PAGES, ROOT, TRAINING, Block, blocks, commands, run_by
 from tests.docs.conftest import Workplace
 from training.cli import main
 
@@ -19,17 +19,11 @@ SMALL = {"mobilenetv2-heatmap": "mobilenetv2-heatmap-debug", "imagenet": "none"}
 SHORT = ["--epochs", "1", "--epoch-samples", "8", "--batch-size", "4", "--data.workers", "1"]
 SHALLOW = ["--neck", "none", "--backbone.taps", "block_2_add"]
 """Ends the network after its first layers, since building graphs is what takes the time."""
-FIRST = "retraining.md"
+PAGE = ROOT / "docs" / "retraining.md"
 README = ROOT / "README.md"
-ELSEWHERE = (FIRST, README.name, "extending.md")
+ELSEWHERE = (README.name, "extending.md")
 """Pages with a test of their own."""
-
-
-def trained(page: Path) -> bool:
-    return any(block.trains and block.not_run is None for block in blocks(page))
-
-
-TRAINED = sorted(filter(trained, PAGES), key=lambda page: page.name != FIRST)
+OTHERS = [page for page in PAGES if run_by("training", page) and page.name not in ELSEWHERE]
 
 
 def arguments(command: str) -> list[str]:
@@ -70,9 +64,8 @@ def test_retraining_runs_from_labels_to_an_answer(
     for made in ("people.json", "held_out.json"):
         Path(made).unlink()
 
-    for block in blocks(ROOT / "docs" / FIRST):
-        if block.language == "sh" and block.not_run is None:
-            run(block, workshop)
+    for block in run_by("retraining", PAGE):
+        run(block, workshop)
 
     for made in ("check.html", "runs/mine/report.html", "models/pose-mine/1/card.json", "mine.png"):
         assert (workshop.folder / made).is_file(), made
@@ -80,23 +73,20 @@ def test_retraining_runs_from_labels_to_an_answer(
 
 def test_readme_shows_commands_of_the_page_on_retraining() -> None:
     def told(page: Path) -> list[list[str]]:
-        found = [block for block in blocks(page) if block.trains and block.not_run is None]
+        found = [block for block in blocks(page) if block.trains]
         lines = [line for block in found for line in commands(block) if TRAINING.match(line)]
         return [shlex.split(line, comments=True) for line in lines]
 
     shown = told(README)
     assert len(shown) == 5
-    assert [command for command in shown if command not in told(ROOT / "docs" / FIRST)] == []
+    assert [command for command in shown if command not in told(PAGE)] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [p for p in TRAINED if p.name not in ELSEWHERE], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
 def test_training_commands_of_other_pages_run(
     page: Path, workshop: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workshop.folder)
-    for block in blocks(page):
-        if block.trains and block.not_run is None:
-            run(block, workshop)
+    for block in run_by("training", page):
+        run(block, workshop)
