@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -132,6 +133,21 @@ def test_figures_are_those_of_the_cards() -> None:
         metrics = pipeline.keypoints.card.metrics
         (true_boxes,) = [value for key, value in metrics.items() if key.endswith("gt-boxes/AP")]
         assert f"AP {true_boxes:.3f}," in table
+
+
+@pytest.mark.parametrize("drawing", sorted(ROOT.glob("docs/*.svg")), ids=lambda path: path.name)
+def test_drawings_are_whole_have_a_title_and_bring_their_background(drawing: Path) -> None:
+    root = ElementTree.parse(drawing).getroot()
+    width, height = root.attrib["viewBox"].split()[2:]
+    first = next(part for part in root if part.tag.endswith("rect"))
+
+    assert root.find("{*}title") is not None
+    assert (first.get("width"), first.get("height"), first.get("fill")) == (
+        width,
+        height,
+        "#ffffff",
+    )
+    assert f"({drawing.name})" in (ROOT / "docs" / "architecture.md").read_text()
 
 
 def test_threads_of_other_projects_are_named_with_owner_and_repository() -> None:
