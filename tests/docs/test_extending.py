@@ -67,6 +67,8 @@ def test_other_backbones_need_a_name_only(
     workshop: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(workshop.folder)
+    # The network is built and described; timing its steps would take longer than all the rest.
+    monkeypatch.setattr("training.dry_run._time_steps", lambda *_: 1.0)
     (block,) = [b for b in run_by("training", PAGE) if not with_example(b)]
 
     for command in commands(block):
