@@ -36,6 +36,7 @@ def with_example(block: Block) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_example_learns_and_is_exported(
     workshop: Workplace, tmp_path_factory: pytest.TempPathFactory
@@ -55,7 +56,7 @@ def test_example_learns_and_is_exported(
         cwd=workshop.folder,
         env=os.environ | {"PYTHONPATH": str(code)},
         check=True,
-        timeout=240,
+        timeout=800,
     )
 
     card = workshop.folder / "models" / "pose-regression" / "1" / "card.json"
@@ -63,6 +64,7 @@ def test_example_learns_and_is_exported(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_other_backbones_need_a_name_only(
     workshop: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

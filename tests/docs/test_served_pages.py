@@ -29,7 +29,7 @@ def run(block: Block, place: Workplace) -> str:
         text=True,
         errors="replace",
         check=False,
-        timeout=120,
+        timeout=250,
     )
     assert done.returncode == 0, f"{block.place}:\n{block.text}\n{done.stderr}"
     return done.stdout

@@ -43,7 +43,7 @@ def run(block: Block, place: Workplace) -> None:
             cwd=place.folder,
             env=place.environment,
             check=True,
-            timeout=120,
+            timeout=300,
         )
         return
     for command in commands(block):
@@ -57,6 +57,7 @@ def run(block: Block, place: Workplace) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_retraining_runs_from_labels_to_an_answer(
     workshop: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_readme_shows_commands_of_the_page_on_retraining() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
 def test_training_commands_of_other_pages_run(
     page: Path, workshop: Workplace, monkeypatch: pytest.MonkeyPatch
