@@ -79,7 +79,15 @@ class DataConfig(Strict):
 
 
 class AugmentConfig(Strict):
-    """Random changes of a training sample; the last epochs use `weak()`."""
+    """Random changes of a training sample; the last epochs use `weak()`.
+
+    Attributes:
+        rotation_deg: largest angle, both ways.
+        rotation_probability: part of the samples that are rotated.
+        flip_probability: part of the samples that are mirrored.
+        half_body_probability: part of the people of whom only the upper or lower half is seen.
+        occlusion_probability: part of the samples of which a piece is hidden.
+    """
 
     scale: float = Field(default=0.30, ge=0, lt=1, description="size varies by this fraction")
     rotation_deg: float = Field(default=40.0, ge=0, le=180)
@@ -106,7 +114,13 @@ class AugmentConfig(Strict):
 
 
 class FlatCosineSchedule(Strict):
-    """Warm-up, a flat stretch, then half a cosine down to `final_fraction`; parts of the run."""
+    """Warm-up, a flat stretch, then half a cosine down to `final_fraction`; parts of the run.
+
+    Attributes:
+        warmup_fraction: part of the run in which the rate rises from 0.
+        flat_fraction: part of the run, with the warm-up, before the rate falls.
+        final_fraction: of the highest rate, at the end.
+    """
 
     kind: Literal["flat-cosine"] = "flat-cosine"
     warmup_fraction: Fraction = 0.03
@@ -115,7 +129,13 @@ class FlatCosineSchedule(Strict):
 
 
 class StepsSchedule(Strict):
-    """Warm-up, then a drop by `factor` after each of the parts `at` of the run."""
+    """Warm-up, then a drop by `factor` after each of the parts `at` of the run.
+
+    Attributes:
+        warmup_fraction: part of the run in which the rate rises from 0.
+        at: parts of the run after which the rate drops.
+        factor: that it is multiplied by.
+    """
 
     kind: Literal["steps"] = "steps"
     warmup_fraction: Fraction = 0.03
@@ -127,7 +147,13 @@ Schedule = Annotated[FlatCosineSchedule | StepsSchedule, Field(discriminator="ki
 
 
 class OptimizerConfig(Strict):
-    """AdamW (without weight decay it is Adam) with a schedule and averaged (EMA) weights."""
+    """AdamW (without weight decay it is Adam) with a schedule and averaged (EMA) weights.
+
+    Attributes:
+        weight_decay: of convolutions and matrices; biases and normalisations have none.
+        clip_norm: longest gradient of all weights together.
+        ema_momentum: part of the averaged weights that a step keeps; 0 averages nothing.
+    """
 
     learning_rate: float = Field(default=1e-3, gt=0, description="highest of the schedule")
     schedule: Schedule = FlatCosineSchedule()
@@ -147,6 +173,8 @@ class TrainConfig(Strict):
         backbone_weights: `imagenet`, `none` or a file of weights for the backbone.
         init_weights: weights of a whole network (a run's, or converted) to start from; layers of
             other shapes keep their initial values.
+        batch_size: samples of a step, on all devices together.
+        epochs: length of the run; the schedule is a function of it.
         epoch_samples: samples of an epoch; after each there is a row in the log and a checkpoint.
         weak_fraction: part of the epochs, at the end, with weak augmentation.
         evaluate_every: epochs between two measurements on the validation set.
@@ -155,6 +183,9 @@ class TrainConfig(Strict):
         devices: `auto` takes every GPU of this host, and of every host that `TF_CONFIG` names;
             the batch is divided among them and the result is the same up to rounding.
         checkpoint_minutes: between two checkpoints within an epoch.
+        seed: of starting weights, order and augmentation.
+        model_name: of the bundle that is exported.
+        model_version: of the bundle that is exported.
     """
 
     recipe: str

@@ -58,7 +58,12 @@ class SimccCodec(Strict):
 
 
 class CenterNetCodec(Strict):
-    """Person centres and box sides on a grid at `1 / stride` of the input."""
+    """Person centres and box sides on a grid at `1 / stride` of the input.
+
+    Attributes:
+        stride: input pixels per cell.
+        box_loss_weight: of the boxes' loss, where the centres' has 1.
+    """
 
     kind: Literal["centernet"] = "centernet"
     stride: int = Field(default=8, ge=1)

@@ -63,7 +63,12 @@ class PyramidNeck(Strict):
 
 
 class DeconvNeck(Strict):
-    """Transposed convolutions of stride 2 on the deepest tap, one per entry of `channels`."""
+    """Transposed convolutions of stride 2 on the deepest tap, one per entry of `channels`.
+
+    Attributes:
+        channels: of each of them.
+        kernel: side of their kernels.
+    """
 
     kind: Literal["deconv"] = "deconv"
     channels: tuple[int, ...] = Field(default=(256, 256, 256), min_length=1)
@@ -74,7 +79,11 @@ Neck = Annotated[PyramidNeck | DeconvNeck, Field(discriminator="kind")]
 
 
 class DenseHead(Strict):
-    """Logits per cell: a separable 3x3 convolution to `channels`, unless 0, and a 1x1."""
+    """Logits per cell: a separable 3x3 convolution to `channels`, unless 0, and a 1x1.
+
+    Attributes:
+        channels: of the separable convolution; 0 leaves it out.
+    """
 
     kind: Literal["dense"] = "dense"
     channels: int = Field(default=96, ge=0)
