@@ -24,6 +24,7 @@ _VERBS = {
     "attention": "draw where a network with attention looks",
     "convert": "write another tool's labels as a COCO file",
     "check-data": "say what is wrong with a COCO file",
+    "import-bundle": "make starting weights from a bundle, such as one that ships",
     "import-movenet": "make starting weights from MoveNet",
 }
 

@@ -1,14 +1,12 @@
 """The page about a model for people to read, written from its card alone."""
 
-import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
 from service.inference.card import ModelCard
-from training.changes import leaves
-from training.recipes import recipes
+from training.changes import changed_flags
 
 _GROUPS = ("AP", "AR")
 
@@ -46,7 +44,7 @@ def training_command(card: ModelCard) -> str:
         for data in _sets(card, kind):
             weight = f":{data['weight']:g}" if data["weight"] != 1 else ""
             words += [f"--data.{kind}", f"{data['annotations']}:{data['images']}{weight}"]
-    words += _changed_flags(card)
+    words += changed_flags(card.config, card.recipe)
     trained = card.name if card.conversion is None else card.conversion.source.partition("/")[0]
     return " ".join(shlex.quote(word) for word in [*words, "--output", f"runs/{trained}"])
 
@@ -222,21 +220,3 @@ def _sets(card: ModelCard, kind: str) -> list[Mapping[str, JsonValue]]:
 
 def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
     return value if isinstance(value, dict) else {}
-
-
-def _changed_flags(card: ModelCard) -> Iterator[str]:
-    """Flags for what differs from the recipe; none if the recipe is not known here."""
-    known = recipes()
-    if card.recipe not in known:
-        return
-    start = dict(leaves(known[card.recipe]().model_dump(mode="json")))
-    for name, value in leaves(card.config):
-        is_set_elsewhere = name.partition(".")[0] in ("recipe", "data")
-        if is_set_elsewhere or value is None or start.get(name) == value:
-            continue
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            yield f"--{flag}" if value else f"--no-{flag}"
-        else:
-            yield f"--{flag}"
-            yield value if isinstance(value, str) else json.dumps(value)

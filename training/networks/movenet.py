@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +20,7 @@ from keras import layers
 
 from service.inference.errors import InvalidData
 from service.inference.types import Floats, Pixels
+from training.networks.unfold import unfold
 
 _FPN = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1"
 _HEAD = "StatefulPartitionedCall/kpt_heatmap_0"
@@ -31,7 +31,6 @@ _SMOOTHS = {
     f"smooth_{i + 1}": f"{_FPN}/separable_conv2d{suffix}/separable_conv2d"
     for i, suffix in enumerate(("", "_1", "_2"))
 }
-_BATCH = 8
 
 
 def read_tfjs_weights(model_json: Path) -> dict[str, Floats]:
@@ -78,8 +77,7 @@ def load_movenet(network: keras.Model, weights: Mapping[str, Floats], crops: Pix
         _load_head(network, weights)
     except (KeyError, ValueError) as error:
         raise InvalidData(f"movenet: the network does not have MoveNet's shape: {error}") from error
-    _unfold(network.get_layer("backbone"), _normalised(network, crops))
-    _unfold(network, crops)
+    unfold(network, crops)
 
 
 def _operation(layer: keras.Layer) -> str:
@@ -141,36 +139,3 @@ def _load_folded(
     layer.set_weights([weights[kernel] for kernel in kernels])
     ones = np.ones_like(weights[offset])
     norm.set_weights([ones, weights[offset], 0 * ones, ones - norm.epsilon])
-
-
-def _normalised(network: keras.Model, crops: Pixels) -> Floats:
-    normalise = keras.Model(network.input, network.get_layer("normalise").output)
-    return np.asarray(normalise.predict(crops, batch_size=_BATCH, verbose=0))
-
-
-def _unfold(network: keras.Model, inputs: Any) -> None:
-    """Gives each identity normalisation real statistics without changing what it computes."""
-    norms = [
-        layer
-        for layer in network.layers
-        if isinstance(layer, layers.BatchNormalization) and _is_identity(layer)
-    ]
-    seen = keras.Model(network.input, [norm.input for norm in norms])
-    moments = [
-        [(x.mean(axis=(0, 1, 2)), np.square(x).mean(axis=(0, 1, 2))) for x in _maps(seen, batch)]
-        for batch in np.array_split(inputs, math.ceil(len(inputs) / _BATCH))
-    ]
-    for norm, ofs in zip(norms, zip(*moments, strict=True), strict=True):
-        mean, square = np.mean(np.array(ofs), axis=0)
-        variance = np.maximum(square - np.square(mean), 0)
-        _, beta, _, _ = norm.get_weights()
-        norm.set_weights([np.sqrt(variance + norm.epsilon), beta + mean, mean, variance])
-
-
-def _is_identity(norm: keras.Layer) -> bool:
-    gamma, _, mean, _ = norm.get_weights()
-    return bool((gamma == 1).all() and (mean == 0).all())
-
-
-def _maps(model: keras.Model, batch: Any) -> list[Floats]:
-    return [np.asarray(x, np.float64) for x in keras.tree.flatten(model.predict_on_batch(batch))]
