@@ -16,6 +16,8 @@ export const percent = (score) => `${Math.round(score * 100)} %`;
 
 export const readable = (name) => name.replaceAll("_", " ");
 
+export const people = (number) => (number ? count(number, "person", "people") : "nobody");
+
 export function count(number, one, many) {
   return `${number} ${number === 1 ? one : many}`;
 }

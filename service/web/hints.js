@@ -29,6 +29,11 @@ export function hintFor(problem) {
   }
 }
 
+/** Whether the same request may succeed later. */
+export function mayPass({ status }) {
+  return ![400, 413, 414, 415, 422].includes(status);
+}
+
 export function cameraProblem(error) {
   const titles = {
     NotAllowedError: "The camera was not allowed",

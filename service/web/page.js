@@ -9,7 +9,7 @@ import { attachKeys, attachPointer, zoomIn, zoomOut } from "./gestures.js";
 import { INSECURE_CAMERA, cameraProblem } from "./hints.js";
 import { attachKeyForm, askForKey } from "./key.js";
 import { PeopleList } from "./list.js";
-import { showCode, showProblem, showSummary, showTiming } from "./panels.js";
+import { showCode, showNobody, showProblem, showSummary, showTiming } from "./panels.js";
 import { visiblePeople } from "./people.js";
 import { Pictures, readPixels } from "./pictures.js";
 import { attachSources } from "./sources.js";
@@ -115,6 +115,7 @@ function render() {
   strip.update(pictures.items, item, state.thresholds);
   const shown = shownNow();
   for (const id of ["results", "code"]) byId(id).hidden = !shown;
+  byId("thresholds").hidden = item?.state === "failed";
   if (!item) return;
   renderPicture(shown);
   renderPeople(shown);
@@ -129,7 +130,7 @@ function renderPicture(shown) {
   const { pixels } = state;
   const size = shown?.answer.image ?? pixels;
   if (size) view.show({ source: pixels, width: size.width, height: size.height });
-  byId("stage").hidden = !size;
+  byId("stage").hidden = byId("below-stage").hidden = !size;
 }
 
 function renderPeople(shown) {
@@ -140,6 +141,7 @@ function renderPeople(shown) {
   const size = shown?.answer.image;
   const source = state.pixels && size ? { pixels: state.pixels, ...size } : null;
   list.update(people, { source, skeleton: shown?.skeleton, selected: state.selected });
+  showNobody(people, shown);
   if (!shown) {
     byId("summary").textContent = state.current.state === "failed" ? "No answer" : "…";
     byId("about").textContent = state.current.name;
@@ -238,6 +240,10 @@ async function toggleCamera() {
 }
 
 function onCameraStop(error) {
+  if (state.current?.live) {
+    state.current.live = false;
+    render();
+  }
   byId("camera").textContent = "Use the camera";
   progress("");
   if (!error) return;

@@ -2,7 +2,7 @@
 
 import { deviceOf } from "./cards.js";
 import { byId, count, make, percent } from "./elements.js";
-import { hintFor } from "./hints.js";
+import { hintFor, mayPass } from "./hints.js";
 import { curlFor, pythonFor } from "./snippets.js";
 
 const STAGES = ["queue", "decode", "detect", "keypoints"];
@@ -15,6 +15,15 @@ export function showSummary(people, shown) {
   if (hidden) facts.push(`${hidden} below the limit`);
   byId("about").textContent = facts.join(" · ");
   byId("canvas").setAttribute("aria-label", describe(people, shown.name));
+}
+
+/** Why the list is empty. */
+export function showNobody(people, shown) {
+  const hidden = shown?.answer.persons.length;
+  byId("nobody").hidden = !shown || people.length > 0;
+  byId("nobody").textContent = hidden
+    ? `${count(hidden, "doubtful person is", "doubtful people are")} below the limit: move “people from” to the left.`
+    : "Nobody was found in this picture.";
 }
 
 /** The picture in words, for those who do not see it. */
@@ -55,7 +64,10 @@ export function showTiming(shown, models) {
   );
 }
 
-const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+function milliseconds(value) {
+  if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
 
 export function showCode(request) {
   byId("curl").textContent = curlFor(request);
@@ -79,6 +91,6 @@ export function showProblem(problem, again = null) {
     make("p", { className: "hint", textContent: problem.hint ?? hintFor(problem) }),
     make("p", { className: "quiet", textContent: problem.detail ?? problem.message }),
     make("p", { className: "quiet id", textContent: facts.filter(Boolean).join(", ") }),
-    ...(again ? [make("button", { type: "button", textContent: "Try again", onclick: again })] : []),
+    ...(again && mayPass(problem) ? [make("button", { type: "button", textContent: "Try again", onclick: again })] : []),
   );
 }

@@ -17,16 +17,17 @@ export function attachSources({ add, onProblem }) {
     if (files.length) add(files);
   });
   attachDrop(add);
-  byId("example").onclick = async () => {
+  const example = async () => {
     try {
       const response = await fetch(EXAMPLE);
       const blob = await response.blob();
       add([new File([blob], "astronaut.jpg", { type: "image/jpeg" })]);
     } catch {
       const problem = new Problem({ title: "The service cannot be reached" });
-      onProblem(problem, () => byId("example").click());
+      onProblem(problem, example);
     }
   };
+  byId("example").onclick = byId("sample").onclick = example;
 }
 
 /** The whole window takes files; without this, a browser would open them instead of the page. */

@@ -1,6 +1,6 @@
 /** The row of small pictures, each with what became of it. */
 
-import { count, make } from "./elements.js";
+import { make, people } from "./elements.js";
 import { visiblePeople } from "./people.js";
 
 export class Strip {
@@ -74,7 +74,7 @@ export function stateOf(item, thresholds) {
     case "asking":
       return item.waitS ? `busy, again in ${item.waitS} s` : "looking…";
     case "done":
-      return count(visiblePeople(item.result.answer, thresholds).length, "person", "people");
+      return people(visiblePeople(item.result.answer, thresholds).length);
     default:
       return "problem";
   }

@@ -6,7 +6,7 @@ import { Viewport } from "./viewport.js";
 
 const LEAST_LINE_PX = 1.5;
 const NEAR_PX = 12;
-const MOST_HEIGHT_OF_WINDOW = 0.72;
+const MOST_HEIGHT_OF_WINDOW = 0.68;
 const LEAST_HEIGHT_PX = 200;
 
 export class View {
