@@ -4,7 +4,7 @@ import { Api, lowestPersonScore } from "./api.js";
 import { Camera } from "./camera.js";
 import { fillCards, fillPipelines, deviceOf, skeletonOf } from "./cards.js";
 import { saveCoco, saveJson, savePicture } from "./downloads.js";
-import { byId, count, percent } from "./elements.js";
+import { byId, count, people, percent } from "./elements.js";
 import { attachKeys, attachPointer, zoomIn, zoomOut } from "./gestures.js";
 import { INSECURE_CAMERA, cameraProblem } from "./hints.js";
 import { attachKeyForm, askForKey } from "./key.js";
@@ -129,7 +129,8 @@ const asking = (item) => (item.waitS ? `The service is busy, trying again in ${i
 function renderPicture(shown) {
   const { pixels } = state;
   const size = shown?.answer.image ?? pixels;
-  if (size) view.show({ source: pixels, width: size.width, height: size.height });
+  const { reading = false } = state.current;
+  if (size) view.show({ source: pixels, width: size.width, height: size.height, reading });
   byId("stage").hidden = byId("below-stage").hidden = !size;
 }
 
@@ -186,6 +187,7 @@ async function choose(item) {
 
 /** Large pictures are given back at once: the collector takes its time. */
 function setPixels(pixels) {
+  view.clear();
   state.pixels?.close?.();
   state.pixels = pixels;
 }
@@ -278,7 +280,7 @@ function onThreshold() {
   showThresholds();
   render();
   const shown = shownNow();
-  if (shown) say(count(visiblePeople(shown.answer, state.thresholds).length, "person", "people"));
+  if (shown) say(people(visiblePeople(shown.answer, state.thresholds).length));
 }
 
 async function onKey(key) {

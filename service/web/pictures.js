@@ -95,6 +95,7 @@ async function makeThumb(item) {
   const scale = THUMB_PX / Math.min(pixels.width, pixels.height);
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = THUMB_PX;
+  canvas.ariaHidden = "true";
   const width = pixels.width * scale;
   const height = pixels.height * scale;
   const context = canvas.getContext("2d");

@@ -27,10 +27,15 @@ export class View {
     window.addEventListener("resize", () => this.#resize());
   }
 
-  /** `source` may be null where the browser cannot show the picture. */
-  show({ source, width, height }) {
-    this.#shown = { source, width, height };
+  /** `source` is null where the browser cannot show the picture, or has not yet read it. */
+  show({ source, width, height, reading }) {
+    this.#shown = { source, width, height, reading };
     this.#resize();
+  }
+
+  /** Lets go of the picture, which may be closed then. */
+  clear() {
+    this.#shown = null;
   }
 
   setPeople(people, skeleton) {
@@ -125,12 +130,12 @@ export class View {
   }
 
   #drawPicture(context, scale) {
-    const { source, width, height } = this.#shown;
+    const { source, width, height, reading } = this.#shown;
     if (source) {
       context.imageSmoothingEnabled = scale < 3;
       context.imageSmoothingQuality = "high";
       context.drawImage(source, 0, 0, width, height);
-    } else {
+    } else if (!reading) {
       context.fillStyle = "rgb(40 44 52)";
       context.fillRect(0, 0, width, height);
     }
