@@ -20,14 +20,15 @@ export class Problem extends Error {
 }
 
 export class Api {
-  /** For this tab only: gone when it is closed. */
+  #key = storedKey();
+
   get key() {
-    return sessionStorage.getItem(KEY_STORE) ?? "";
+    return this.#key;
   }
 
   set key(value) {
-    if (value) sessionStorage.setItem(KEY_STORE, value);
-    else sessionStorage.removeItem(KEY_STORE);
+    this.#key = value;
+    storeKey(value);
   }
 
   /** The loaded pipelines and the cards of their networks. */
@@ -101,6 +102,23 @@ export const lowestPersonScore = (pipelineDefault) => Math.min(PERSON_FLOOR, pip
 export function mediaType(type) {
   const known = ["image/jpeg", "image/png", "image/webp", "image/bmp"];
   return known.includes(type) ? type : "application/octet-stream";
+}
+
+/** For this tab only: gone when it is closed. */
+function storedKey() {
+  try {
+    return sessionStorage.getItem(KEY_STORE) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function storeKey(key) {
+  try {
+    sessionStorage.setItem(KEY_STORE, key);
+  } catch {
+    // A browser that stores nothing: the key is known until the page is left.
+  }
 }
 
 function unreachable() {

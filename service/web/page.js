@@ -59,7 +59,7 @@ function askedPipeline() {
 
 async function loadModels() {
   try {
-    const models = await api.models({ onWait: () => progress("The service is starting…") });
+    const models = await api.models({ onWait: showStart });
     state.models = models;
     if (!models.pipelines[state.pipeline]) state.pipeline = models.default;
     byId("pipeline-field").hidden = byId("open-cards").hidden = false;
@@ -70,10 +70,10 @@ async function loadModels() {
   } catch (error) {
     onProblem(error, start);
     return false;
-  } finally {
-    progress("");
   }
 }
+
+const showStart = (_waitS, { title }) => showProblem({ title, hint: "This page goes on by itself.", detail: "" });
 
 /** The pipeline's thresholds are where the sliders begin. */
 function takeDefaults() {

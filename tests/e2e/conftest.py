@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.opened import BROWSERS, LAUNCH, Opened
 from tests.service.conftest import Bundles
@@ -111,9 +112,17 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Opened]]:
     """Opens the page of a server in a window of its own, and in the end looks at what it did."""
     pages: list[Opened] = []
 
-    def start(server: Server, *, host: str = "127.0.0.1", script: str = "", **options) -> Opened:
+    def start(
+        server: Server,
+        *,
+        host: str = "127.0.0.1",
+        script: str = "",
+        before: Callable[[Page], None] | None = None,
+        ready: bool = True,
+        **options: Any,
+    ) -> Opened:
         context = browser.new_context(base_url=f"http://{host}:{server.port}", **options)
-        pages.append(Opened(context, script))
+        pages.append(Opened(context, script=script, before=before, ready=ready))
         return pages[-1]
 
     yield start

@@ -1,9 +1,10 @@
 """The page in a browser, watched: what it asks, what it complains of."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 PATIENCE_MS = 60_000
 """The machine may be busy."""
@@ -46,9 +47,18 @@ class Opened:
     Args:
         context: of a browser; closed with the page.
         script: runs before the page's own.
+        before: prepares the window.
+        ready: wait until the page knows the service's models.
     """
 
-    def __init__(self, context: BrowserContext, script: str = "") -> None:
+    def __init__(
+        self,
+        context: BrowserContext,
+        *,
+        script: str = "",
+        before: Callable[[Page], None] | None = None,
+        ready: bool = True,
+    ) -> None:
         self._context = context
         self.requests: list[Request] = []
         self.complaints: list[str] = []
@@ -58,8 +68,11 @@ class Opened:
         self.page.on("request", lambda request: self.requests.append(request))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._listen)
+        if before is not None:
+            before(self.page)
         self.page.goto("/")
-        expect(self.page.locator("body")).to_have_attribute("data-ready", "true")
+        if ready:
+            expect(self.page.locator("body")).to_have_attribute("data-ready", "true")
 
     def __getitem__(self, selector: str):
         return self.page.locator(selector)

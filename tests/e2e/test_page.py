@@ -265,10 +265,12 @@ def test_pictures_are_shown_upright(opened):
     expect(opened["#about"]).to_contain_text("200 \N{MULTIPLICATION SIGN} 400")
     opened.page.wait_for_timeout(200)
     above, below = opened["#canvas"].evaluate(
-        """(canvas) => [0.2, 0.8].map((part) => {
-          const context = canvas.getContext("2d");
-          return [...context.getImageData(canvas.width / 2, canvas.height * part, 1, 1).data];
-        })"""
+        """(canvas) => {
+          const column = [canvas.width / 2, 0, 1, canvas.height];
+          const { data } = canvas.getContext("2d").getImageData(...column);
+          const rows = [0.2, 0.8].map((part) => 4 * Math.round(canvas.height * part));
+          return rows.map((row) => [...data.slice(row, row + 4)]);
+        }"""
     )
     assert above[0] > 200 > 50 > above[2]
     assert below[2] > 200 > 50 > below[0]

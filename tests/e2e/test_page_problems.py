@@ -135,3 +135,36 @@ def test_a_service_with_keys_is_used_with_one(open_page):
         assert opened.page.evaluate("localStorage.length") == 0
     finally:
         server.kill()
+
+
+def test_a_service_that_is_starting_is_waited_for(shipped, open_page):
+    def starting(page) -> None:
+        document = {"title": "The service is starting", "status": 503}
+        page.route(
+            "**/models",
+            lambda route: route.fulfill(status=503, json=document, headers={"retry-after": "2"}),
+            times=1,
+        )
+
+    opened = open_page(shipped, before=starting, ready=False)
+
+    expect(opened["#problem"]).to_contain_text("The service is starting")
+    expect(opened["#problem"]).to_contain_text("This page goes on by itself.")
+    expect(opened["body"]).to_have_attribute("data-ready", "true")
+    expect(opened["#problem"]).to_be_hidden()
+    opened.add_astronaut()
+
+
+def test_the_key_outlives_a_reload_but_not_the_tab(open_page):
+    server = start_server(models_dir=MODELS, api_keys=KEY, log_level="warning").wait_until_ready()
+    try:
+        opened = open_page(server)
+        opened["#key"].fill(KEY)
+        opened["#key"].press("Enter")
+        expect(opened["#key-form"]).to_be_hidden()
+        opened.page.reload()
+        opened.add_astronaut()
+        other = open_page(server)
+        expect(other["#key-form"]).to_be_visible()
+    finally:
+        server.kill()
