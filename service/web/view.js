@@ -51,9 +51,10 @@ export class View {
     this.#plan();
   }
 
+  /** `at` is the place that stays; unless given it is the chosen person's, or the middle. */
   zoomBy(factor, at) {
     if (!this.#shown) return;
-    this.#viewport.zoomBy(factor, at);
+    this.#viewport.zoomBy(factor, at ?? this.#placeOfChosen());
     this.#zoomed();
   }
 
@@ -81,6 +82,16 @@ export class View {
 
   click(at) {
     if (this.#shown) this.onSelect(this.#personAt(at)?.index ?? null);
+  }
+
+  get #chosen() {
+    return this.#people.find((one) => one.index === this.#selected);
+  }
+
+  #placeOfChosen() {
+    if (!this.#chosen) return undefined;
+    const { x, y, width, height } = this.#chosen.box;
+    return this.#viewport.toCanvas({ x: x + width / 2, y: y + height / 2 });
   }
 
   #zoomed() {
@@ -142,7 +153,7 @@ export class View {
   }
 
   #drawPeople(context, scale) {
-    const chosen = this.#people.find((one) => one.index === this.#selected);
+    const chosen = this.#chosen;
     const others = this.#people.filter((one) => one !== chosen);
     context.globalAlpha = chosen ? 0.35 : 1;
     drawPeople(context, others, this.#skeleton, LEAST_LINE_PX / scale);
@@ -153,7 +164,7 @@ export class View {
   /** Boxes and scores of who is chosen and who is pointed at, in sizes of the screen. */
   #drawLabels(context) {
     const pointed = this.#pointer && this.#personAt(this.#pointer);
-    const chosen = this.#people.find((one) => one.index === this.#selected);
+    const chosen = this.#chosen;
     this.canvas.dataset.pointed = pointed ? pointed.index : "";
     for (const person of new Set([chosen, pointed])) if (person) this.#drawBox(context, person);
     const joint = this.#pointer && this.#jointAt(this.#pointer, pointed ? [pointed] : this.#people);
@@ -170,7 +181,9 @@ export class View {
   #drawBox(context, person) {
     const { box } = person;
     const { x, y } = this.#viewport.toCanvas(box);
-    const scale = this.#viewport.scale;
+    const { scale, canvas } = this.#viewport;
+    const [right, bottom] = [x + box.width * scale, y + box.height * scale];
+    if (right < 0 || bottom < 0 || x > canvas.width || y > canvas.height) return;
     for (const [width, colour] of [[4, "rgb(20 20 20 / 70%)"], [2, "white"]]) {
       context.lineWidth = width;
       context.strokeStyle = colour;
