@@ -51,10 +51,11 @@ export class View {
     this.#plan();
   }
 
-  /** `at` is the place that stays; unless given it is the chosen person's, or the middle. */
+  /** `at` is the place that stays; unless given, the chosen person comes to the middle. */
   zoomBy(factor, at) {
     if (!this.#shown) return;
-    this.#viewport.zoomBy(factor, at ?? this.#placeOfChosen());
+    this.#viewport.zoomBy(factor, at);
+    if (!at && this.#chosen) this.#viewport.centreOn(this.#chosen.box);
     this.#zoomed();
   }
 
@@ -86,12 +87,6 @@ export class View {
 
   get #chosen() {
     return this.#people.find((one) => one.index === this.#selected);
-  }
-
-  #placeOfChosen() {
-    if (!this.#chosen) return undefined;
-    const { x, y, width, height } = this.#chosen.box;
-    return this.#viewport.toCanvas({ x: x + width / 2, y: y + height / 2 });
   }
 
   #zoomed() {

@@ -62,6 +62,12 @@ export class Viewport {
     this.#keepInside();
   }
 
+  /** Brings a box of the picture to the middle, as far as the picture goes. */
+  centreOn({ x, y, width, height }) {
+    this.#centre = { x: x + width / 2, y: y + height / 2 };
+    this.#keepInside();
+  }
+
   #keepInside() {
     for (const [axis, side] of [["x", "width"], ["y", "height"]]) {
       const half = Math.min(this.canvas[side] / this.scale, this.picture[side]) / 2;

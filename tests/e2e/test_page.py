@@ -17,7 +17,7 @@ import skimage.data
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import start_server
-from tests.e2e.opened import ASTRONAUT, Opened
+from tests.e2e.opened import ASTRONAUT, INSECURE_HOST, Opened
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +133,48 @@ def test_the_code_asks_exactly_this_question(opened, shipped, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
     assert "min_person_score=0.16" in code
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", INSECURE_HOST])
+def test_code_is_copied_with_and_without_the_browsers_clipboard(shipped, open_page, host):
+    opened = open_page(shipped, host=host)
+    opened.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened.add_astronaut()
+
+    opened['[data-copies="curl"]'].click()
+    expect(opened['[data-copies="curl"]']).to_have_text("Copied")
+
+    # Pasted into the one field for text: without https, a page cannot ask for the clipboard.
+    opened["#key-form"].evaluate("(form) => { form.hidden = false; }")
+    opened["#key"].press("Control+v")
+    pasted = opened["#key"].input_value()
+    assert pasted.replace("\\", "").split() == (
+        opened["#curl"].text_content().replace("\\", "").split()
+    )
+
+
+def test_the_wheel_with_ctrl_zooms_where_the_pointer_is_and_dragging_moves(opened):
+    opened.add_astronaut()
+    place = opened["#canvas"].bounding_box()
+    middle = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    opened.page.mouse.move(*middle)
+
+    opened.page.mouse.wheel(0, -100)
+    assert opened["#zoom-fit"].text_content() == "100 %"
+    opened.page.evaluate("window.scrollTo(0, 0)")
+    opened.page.keyboard.down("Control")
+    opened.page.mouse.wheel(0, -100)
+    opened.page.keyboard.up("Control")
+    expect(opened["#zoom-fit"]).not_to_have_text("100 %")
+
+    before = opened.colours()
+    opened.page.mouse.down()
+    opened.page.mouse.move(middle[0] + 150, middle[1] + 200)
+    opened.page.mouse.up()
+    opened.page.wait_for_timeout(200)
+    assert opened.colours() != before
+    # It was no click.
+    expect(opened["#people table"]).to_have_count(0)
 
 
 def test_pointing_names_the_person_and_a_click_chooses_them(opened):
