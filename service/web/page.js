@@ -254,7 +254,8 @@ function onCameraStop(error) {
 }
 
 function onProblem(problem, again) {
-  showProblem(problem, again);
+  // The field says what is wrong with the key.
+  showProblem(problem.wantsKey ? null : problem, again);
   if (problem.wantsKey) askForKey(problem, Boolean(api.key));
 }
 

@@ -96,8 +96,15 @@ class Opened:
         for key in keys:
             self[slider].press(key)
 
+    def drawn(self) -> None:
+        """Waits until what was asked of the canvas is on it."""
+        self.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+
     def colours(self) -> dict[str, int]:
         """How many of the canvas's pixels have the colour of each side."""
+        self.drawn()
         return self["#canvas"].evaluate(
             """(canvas) => {
               const sides = { left: [0, 158, 255], right: [255, 140, 0], centre: [64, 220, 120] };

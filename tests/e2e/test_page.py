@@ -45,7 +45,6 @@ def test_a_picture_gets_its_skeleton_and_its_person_is_listed(opened):
     expect(opened["#canvas"]).to_have_attribute(
         "aria-label", "astronaut.jpg: 1 person. Person 1: 39 %, 10 joints."
     )
-    opened.page.wait_for_timeout(200)
     assert min(opened.colours().values()) > 100
     expect(opened["#timing"]).to_contain_text("On CPU")
 
@@ -171,7 +170,6 @@ def test_the_wheel_with_ctrl_zooms_where_the_pointer_is_and_dragging_moves(opene
     opened.page.mouse.down()
     opened.page.mouse.move(middle[0] + 150, middle[1] + 200)
     opened.page.mouse.up()
-    opened.page.wait_for_timeout(200)
     assert opened.colours() != before
     # It was no click.
     expect(opened["#people table"]).to_have_count(0)
@@ -263,16 +261,15 @@ def test_several_pictures_each_have_their_own_state(opened):
 
 
 def test_removing_a_picture_gives_its_request_up(opened):
-    failed = []
-    opened.page.on("requestfailed", lambda request: failed.append(request.failure))
     opened.page.route("**/predict?*", lambda _route: None)
     opened.add(ASTRONAUT)
     expect(opened["#progress"]).to_have_text("Looking for people…")
 
-    opened["#strip .remove"].click()
+    with opened.page.expect_event("requestfailed") as failed:
+        opened["#strip .remove"].click()
 
     expect(opened["#welcome"]).to_be_visible()
-    assert failed == ["net::ERR_ABORTED"]
+    assert failed.value.failure == "net::ERR_ABORTED"
 
 
 @pytest.mark.parametrize("event", ["paste", "drop"])
@@ -305,7 +302,7 @@ def test_pictures_are_shown_upright(opened):
     opened.add({"name": "turned.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()})
 
     expect(opened["#about"]).to_contain_text("200 \N{MULTIPLICATION SIGN} 400")
-    opened.page.wait_for_timeout(200)
+    opened.drawn()
     above, below = opened["#canvas"].evaluate(
         """(canvas) => {
           const column = [canvas.width / 2, 0, 1, canvas.height];

@@ -102,7 +102,6 @@ def test_a_picture_that_only_the_service_can_read_still_has_its_people(shipped, 
     opened.add_astronaut()
 
     expect(opened["#about"]).to_contain_text("this browser cannot show the picture")
-    opened.page.wait_for_timeout(200)
     assert opened.colours()["left"] > 100
 
 
@@ -113,8 +112,9 @@ def test_a_service_with_keys_is_used_with_one(open_page):
         field = opened["#key"]
         expect(field).to_be_focused()
         expect(opened["#key-message"]).to_have_text("This service asks for an API key.")
-        expect(opened["#problem"]).to_contain_text("A key is needed")
+        expect(opened["#problem"]).to_be_hidden()
         opened.add(ASTRONAUT)
+        expect(opened["#problem"]).to_contain_text("A key is needed")
         expect(opened["#strip .state"]).to_have_text("problem")
 
         field.fill("a-wrong-key-0123456789")
