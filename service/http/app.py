@@ -11,7 +11,7 @@ import structlog
 from fastapi import Depends, FastAPI
 
 from service import VERSION
-from service.http import door, oip_routes, openapi, problems
+from service.http import door, oip_routes, openapi, problems, web
 from service.http.batch import Batch
 from service.http.documents import provider
 from service.http.keys import require_admin
@@ -80,12 +80,14 @@ def create_app(
         telemetry=NO_TELEMETRY if tracing is None else tracing.telemetry,
     )
     app.state.runtime = runtime
-    door.install(app, settings, runtime, metrics)
+    page = web.read_files()
+    door.install(app, settings, runtime, metrics, public=[file.path for file in page])
     app.add_middleware(Observe, metrics=metrics, tracing=tracing)
     problems.install(app)
     _add_predict(app, Predict(settings, runtime, metrics))
     _add_batch(app, Batch(settings, runtime, metrics))
     _add_status(app, Status(runtime, metrics))
+    web.install(app, page)
     oip_routes.install(app, settings, runtime, metrics)
     return app
 
@@ -152,4 +154,3 @@ def _add_status(app: FastAPI, endpoint: Status) -> None:
         openapi_extra=openapi.KEYS,
     )
     app.add_api_route("/metrics", endpoint.metrics, tags=tags, include_in_schema=False)
-    app.add_api_route("/", endpoint.home, include_in_schema=False)

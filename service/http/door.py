@@ -1,5 +1,6 @@
 """What every request passes on its way in and every answer on its way out."""
 
+from collections.abc import Collection
 from typing import cast
 
 import structlog
@@ -19,8 +20,11 @@ from service.inference.errors import PoseError
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 
-OPEN_PATHS = PROBES | {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-"""What needs no key: probes, metrics and the description, which tell nothing about a picture."""
+OPEN_PATHS = PROBES | {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+"""What needs no key: probes, metrics and the description, which tell nothing about a picture.
+
+So do the files of the page, which `install` is told.
+"""
 _CROWDED_RETRY_S = 1
 _WORK_PATHS = frozenset({"/predict", "/predict/batch"})
 """Where a full service says so before anything is made of the request: it should cost little."""
@@ -31,12 +35,16 @@ class Door:
 
     Args:
         keys: that are asked for.
+        open_paths: that need none.
         runtime: that may be full.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, runtime: Runtime) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keys, open_paths: Collection[str], runtime: Runtime
+    ) -> None:
         self._app = app
         self._keys = keys
+        self._open_paths = open_paths
         self._runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +68,7 @@ class Door:
                 "all connections that may be open are busy; try again later.",
                 retry_after_s=_CROWDED_RETRY_S,
             )
-        if self._keys.required and scope["path"] not in OPEN_PATHS:
+        if self._keys.required and scope["path"] not in self._open_paths:
             require_key(self._keys, scope)
         if scope["method"] == "POST" and scope["path"] in _WORK_PATHS:
             self._runtime.require_room()
@@ -121,16 +129,31 @@ class Refusals:
         )
 
 
-def install(app: FastAPI, settings: Settings, runtime: Runtime, metrics: Metrics) -> None:
+def install(
+    app: FastAPI,
+    settings: Settings,
+    runtime: Runtime,
+    metrics: Metrics,
+    *,
+    public: Collection[str] = (),
+) -> None:
     """Puts keys and headers around the application's routes.
+
+    Args:
+        app: whose routes they are.
+        settings: with the keys and who may ask from another origin.
+        runtime: that may be full.
+        metrics: to count in.
+        public: paths that need no key, beside `OPEN_PATHS`.
 
     Raises:
         InvalidInput: the keys of the settings cannot be used.
     """
     keys = Keys(settings)
+    open_paths = OPEN_PATHS | frozenset(public)
     # The last one is the outermost.
     app.add_middleware(Failures)
-    app.add_middleware(Door, keys=keys, runtime=runtime)
+    app.add_middleware(Door, keys=keys, open_paths=open_paths, runtime=runtime)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -142,4 +165,4 @@ def install(app: FastAPI, settings: Settings, runtime: Runtime, metrics: Metrics
     app.add_middleware(SecureHeaders)
     app.state.keys = keys
     app.state.metrics = metrics
-    openapi.describe_door(app, open_paths=OPEN_PATHS if keys.required else None)
+    openapi.describe_door(app, open_paths=open_paths if keys.required else None)

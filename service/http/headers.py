@@ -19,7 +19,7 @@ _DOCS = (
     b"script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
     b"style-src 'unsafe-inline' https://cdn.jsdelivr.net"
 )
-"""What FastAPI's pages load."""
+"""What FastAPI's pages load; the page at `/` brings a policy of its own."""
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -54,10 +54,11 @@ class SecureHeaders:
 
 def _add(message: Message) -> None:
     headers = MutableHeaders(raw=list(message.get("headers", ())))
-    page = headers.get("content-type", "").startswith("text/html")
-    cached = "cache-control" in headers
+    docs = headers.get("content-type", "").startswith("text/html")
+    cached, has_policy = "cache-control" in headers, "content-security-policy" in headers
     headers.raw.extend(_ALWAYS)
-    headers.raw.append((b"content-security-policy", _DOCS if page else _NOTHING))
+    if not has_policy:
+        headers.raw.append((b"content-security-policy", _DOCS if docs else _NOTHING))
     if not cached:
         headers.raw.append((b"cache-control", b"no-store"))
     message["headers"] = headers.raw

@@ -1,4 +1,4 @@
-"""Which of two picture formats a client prefers (RFC 9110, section 12.5.1)."""
+"""What a client prefers or accepts, by the weights of its headers (RFC 9110, section 12.5)."""
 
 from typing import Literal
 
@@ -13,6 +13,11 @@ def preferred_picture_type(accept: str) -> PictureType:
     """
     weights = _weights(accept)
     return max(_OFFERED, key=lambda offered: _weight(offered, weights))
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether an answer may be compressed by gzip; only where the header says so."""
+    return _weights(accept_encoding).get("gzip", 0.0) > 0
 
 
 def _weights(accept: str) -> dict[str, float]:

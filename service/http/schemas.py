@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidInput
+from service.inference.render import DRAWN_KEYPOINT_SCORE
 from service.inference.types import MAX_PERSONS
 
 MAX_BOXES = 100
@@ -202,6 +203,10 @@ class PipelineDocument(BaseModel):
     min_box_score: float | None = Field(
         default=None,
         description="Boxes below are not looked at unless a request names min_person_score.",
+    )
+    drawn_keypoint_score: float = Field(
+        default=DRAWN_KEYPOINT_SCORE,
+        description="Joints below are not drawn unless a request names min_keypoint_score.",
     )
 
 

@@ -1,7 +1,6 @@
 """What the service says of itself: alive, ready, its models, its metrics."""
 
-from fastapi import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from service.http.documents import models_document, ready_document
 from service.http.metrics import MEDIA_TYPE, Metrics
@@ -52,7 +51,3 @@ class Status:
     async def metrics(self) -> Response:
         """Prometheus's text format."""
         return Response(self._metrics.exposition(), media_type=MEDIA_TYPE)
-
-    async def home(self, request: Request) -> Response:
-        """Leads a browser to the interactive documentation."""
-        return RedirectResponse(request.scope.get("root_path", "") + "/docs")

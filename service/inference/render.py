@@ -11,6 +11,9 @@ from service.inference.types import Image, Keypoint, Person, Pixels
 
 Colour = tuple[int, int, int]
 
+DRAWN_KEYPOINT_SCORE = 0.3
+"""Joints below are probably not in the picture."""
+
 # Blue and orange: colour-blind people can tell left from right too.
 _LEFT: Colour = (0, 158, 255)
 _RIGHT: Colour = (255, 140, 0)
@@ -28,7 +31,7 @@ def draw_persons(
     persons: Sequence[Person],
     skeleton: Skeleton,
     *,
-    min_keypoint_score: float = 0.3,
+    min_keypoint_score: float = DRAWN_KEYPOINT_SCORE,
 ) -> Image:
     """A copy of a picture with the edges and joints of people.
 

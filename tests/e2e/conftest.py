@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,15 +10,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.e2e.opened import BROWSERS, LAUNCH, Opened
 from tests.service.conftest import Bundles
 
 PATIENCE_S = 60
+MODELS = Path(__file__).parents[2] / "models"
 
 
 class Server:
@@ -88,6 +93,56 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_server(models_dir=models_dir, max_upload_bytes=100_000)
     yield server.wait_until_ready()
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, with a profile of its own and a camera that shows a moving disc."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(LAUNCH))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Opened]]:
+    """Opens the page of a server in a window of its own, and in the end looks at what it did."""
+    pages: list[Opened] = []
+
+    def start(
+        server: Server,
+        *,
+        host: str = "127.0.0.1",
+        script: str = "",
+        before: Callable[[Page], None] | None = None,
+        ready: bool = True,
+        **options: Any,
+    ) -> Opened:
+        context = browser.new_context(base_url=f"http://{host}:{server.port}", **options)
+        pages.append(Opened(context, script=script, before=before, ready=ready))
+        return pages[-1]
+
+    yield start
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[Server]:
+    """A server with the models that ship, which the tests of a module share."""
+    # Nobody reads its log while it runs: with a line for each request the pipe would be full.
+    server = start_server(models_dir=MODELS, log_level="warning")
+    yield server.wait_until_ready()
+    server.kill()
+
+
+@pytest.fixture
+def opened(shipped: Server, open_page: Callable[..., Opened]) -> Opened:
+    """The page of a server with the shipped models, on a desk."""
+    return open_page(shipped, viewport={"width": 1280, "height": 900})
 
 
 @pytest.fixture

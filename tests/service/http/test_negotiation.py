@@ -1,6 +1,6 @@
 import pytest
 
-from service.http.negotiation import preferred_picture_type
+from service.http.negotiation import accepts_gzip, preferred_picture_type
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,11 @@ from service.http.negotiation import preferred_picture_type
 )
 def test_client_gets_the_picture_type_that_it_ranks_highest(accept, expected):
     assert preferred_picture_type(accept) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "accepted"),
+    [("gzip", True), ("br, gzip;q=0.1", True), ("gzip;q=0", False), ("", False), ("br", False)],
+)
+def test_gzip_is_taken_only_where_it_is_named(accept_encoding, accepted):
+    assert accepts_gzip(accept_encoding) is accepted

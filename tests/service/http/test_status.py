@@ -33,6 +33,7 @@ async def test_models_show_cards_and_the_edges_to_draw(client, estimator):
             "keypoints": "test-keypoints/1",
             "min_person_score": 0.2,
             "min_box_score": None,
+            "drawn_keypoint_score": 0.3,
         }
     }
     model = body["models"]["test-keypoints/1"]
@@ -40,13 +41,6 @@ async def test_models_show_cards_and_the_edges_to_draw(client, estimator):
     assert model["card"] == estimator.keypoints.card.model_dump(mode="json")
     assert [0, 1] in model["card"]["skeleton"]["edges"]
     assert body["models"]["test-detector/1"]["card"]["task"] == "detection"
-
-
-async def test_home_leads_to_the_documentation(client):
-    answer = await client.get("/", follow_redirects=True)
-
-    assert answer.status_code == 200
-    assert answer.url.path == "/docs"
 
 
 async def test_documentation_describes_every_body_of_predict(client):
