@@ -22,7 +22,7 @@ from service.settings import Settings
 OPEN_PATHS = PROBES | {"/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 """What needs no key: probes, metrics and the description, which tell nothing about a picture."""
 _CROWDED_RETRY_S = 1
-_WORK_PATHS = frozenset({"/predict", "/predict/batch"})
+_WORK_PATHS = frozenset({"/predict", "/predict/batch", "/predict/video"})
 """Where a full service says so before anything is made of the request: it should cost little."""
 
 

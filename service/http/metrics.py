@@ -1,6 +1,7 @@
 """What Prometheus is told: how requests went, and what `RuntimeCollector` reads at the scrape."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -26,6 +27,10 @@ _WATCHED_REASONS = ("overloaded", "deadline-passed", "internal-error")
 _LOADED, _UNLOADED, _REFUSED = "loaded", "unloaded", "refused"
 _PERSONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 _ROWS = (1, 2, 4, 8, 16, 32, 64)
+
+
+FrameSource = Literal["video", "stream"]
+VideoResult = Literal["complete", "failed", "client-gone"]
 
 
 class Metrics:
@@ -73,6 +78,13 @@ class Metrics:
         self._batch_wait_s = self._histogram(
             "pose_batch_wait_seconds", "Time that the oldest row of a batch has waited.", _STAGE_S
         )
+        self._videos = self._counter("pose_videos", "Videos by how they ended.", "result")
+        self._frames = self._counter(
+            "pose_frames", "Frames answered or dropped, of videos and streams.", "source", "result"
+        )
+        self._streams = self._counter(
+            "pose_streams_closed", "Streams by the code they were closed with.", "code"
+        )
         self._runtime = RuntimeCollector()
         self._registry.register(self._runtime)
         ProcessCollector(registry=self._registry)
@@ -113,6 +125,23 @@ class Metrics:
         self._persons.observe(persons)
         for stage, elapsed_s in stages_s.items():
             self.observe_stage(stage, elapsed_s)
+
+    def count_video(self, result: VideoResult) -> None:
+        """Counts a video whose last line was sent, or whose client has left."""
+        self._videos.labels(result).inc()
+
+    def count_frame(self, source: FrameSource, persons: int, stages_s: Mapping[str, float]) -> None:
+        """Counts an answered frame, also as the picture that it is."""
+        self._frames.labels(source, "answered").inc()
+        self.count_picture(persons, stages_s)
+
+    def count_dropped_frame(self) -> None:
+        """Counts a frame of a stream that was too old when its turn came."""
+        self._frames.labels("stream", "dropped").inc()
+
+    def count_stream(self, code: int) -> None:
+        """Counts a stream that was closed."""
+        self._streams.labels(str(code)).inc()
 
     def observe_stage(self, stage: str, elapsed_s: float) -> None:
         self._stage_s.labels(stage).observe(elapsed_s)

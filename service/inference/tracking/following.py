@@ -61,6 +61,7 @@ class Following:
         track: whether to number people; otherwise they are given back as they are.
         smooth: whether to smooth their joints, for which they must be numbered.
         memory_s: for how long somebody who is not seen keeps the number.
+        begun: numbers that have been given already.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Following:
         track: bool = True,
         smooth: bool = True,
         memory_s: float = MEMORY_S,
+        begun: int = 0,
     ) -> None:
         confident = max(min_person_score, min(_CONFIDENT * min_person_score, _MOST_CONFIDENT))
         self._tracker = (
-            Tracker(skeleton, confident_score=confident, memory_s=memory_s) if track else None
+            Tracker(skeleton, confident_score=confident, memory_s=memory_s, begun=begun)
+            if track
+            else None
         )
         self._smoother = Smoother() if track and smooth else None
 

@@ -69,16 +69,22 @@ class Tracker:
         skeleton: of the people.
         confident_score: of who may begin a track, in 0..1; people below only continue one.
         memory_s: for how long somebody who is not seen keeps the number.
+        begun: numbers that have been given already.
     """
 
     def __init__(
-        self, skeleton: Skeleton, *, confident_score: float, memory_s: float = MEMORY_S
+        self,
+        skeleton: Skeleton,
+        *,
+        confident_score: float,
+        memory_s: float = MEMORY_S,
+        begun: int = 0,
     ) -> None:
         self._sigmas = np.array(skeleton.sigmas)
         self._confident_score = confident_score
         self._memory_s = memory_s
         self._tracks: list[_Track] = []
-        self._begun = 0
+        self._begun = begun
 
     @property
     def begun(self) -> int:

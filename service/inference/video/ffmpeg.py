@@ -22,7 +22,7 @@ def restrict_ffmpeg() -> None:
     for name, value in ((_OPTIONS, _ONLY_THE_FILE), (_LOG_LEVEL, _QUIET)):
         if os.environ.get(name) != value:
             os.environ[name] = value
-            cv2.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 
 def open_capture(path: str) -> cv2.VideoCapture:
