@@ -1,0 +1,483 @@
+"""`POST /predict/video`: lines about frames, sent while the video is worked on."""
+
+import asyncio
+import json
+import stat
+import tempfile
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.http.app import create_app
+from service.http.video_upload import Spool
+from service.inference.errors import InferenceFailed
+from service.settings import Settings
+from tests.service import video_files
+from tests.service.conftest import Given
+from tests.service.http.conftest import connect, encode, until
+from tests.service.http.exchange import Exchange
+
+pytestmark = pytest.mark.anyio
+
+MP4 = {"content-type": "video/mp4"}
+COUNT = 6
+
+
+@pytest.fixture(autouse=True)
+def spool_dir(tmp_path, monkeypatch):
+    """Where temporary files go; nothing may be left in it."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def white(tmp_path):
+    """A video in which the detector sees two people in each frame."""
+    pictures = [np.full((128, 128, 3), 255, np.uint8)] * COUNT
+    return video_files.write(tmp_path / "white.mp4", pictures).read_bytes()
+
+
+def lines_of(answer) -> list[dict]:
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+class Gate:
+    """A session whose runs wait until they are let go; it remembers how bright they were."""
+
+    def __init__(self, session) -> None:
+        self.card, self.provider = session.card, session.provider
+        self._session = session
+        self._places = threading.Semaphore(0)
+        self.seen: list[int] = []
+
+    def run(self, image):
+        self.seen.append(int(image.max()))
+        assert self._places.acquire(timeout=10)
+        return self._session.run(image)
+
+    def let(self, runs):
+        self._places.release(runs)
+
+
+@pytest.fixture
+def gate(estimator):
+    session = Gate(estimator.detector)
+    yield session
+    session.let(1000)
+
+
+@pytest.fixture
+def gated(settings, estimator, gate):
+    return create_app(settings, Given(replace(estimator, detector=gate)))
+
+
+async def test_answer_is_a_header_a_line_for_each_frame_and_a_summary(client, white):
+    answer = await client.post("/predict/video", content=white, headers=MP4)
+
+    header, *frames, summary = lines_of(answer)
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert header["kind"] == "header"
+    assert (header["fps"], header["frames"]) == (video_files.FPS, COUNT)
+    assert header["image"] == {"width": 128, "height": 128}
+    assert header["model"]["pipeline"] == "default"
+    assert header["keypoints"][0] == "nose"
+    assert [0, 1] in header["edges"]
+    assert [frame["frame"] for frame in frames] == list(range(COUNT))
+    assert [frame["time_s"] for frame in frames] == [at / 10 for at in range(COUNT)]
+    assert all([one["track_id"] for one in frame["persons"]] == [1, 2] for frame in frames)
+    assert frames[0]["timings_ms"]["total"] > 0
+    assert (summary["kind"], summary["frames"], summary["tracks"]) == ("summary", COUNT, 2)
+    assert summary["seconds"] == pytest.approx(0.5)
+
+
+async def test_people_are_those_of_the_same_picture(client, white):
+    picture = encode(np.full((128, 128, 3), 255, np.uint8))
+    single = (
+        await client.post("/predict", content=picture, headers={"content-type": "image/png"})
+    ).json()
+
+    answer = await client.post(
+        "/predict/video?max_frames=1&track=false", content=white, headers=MP4
+    )
+
+    _, frame, summary = lines_of(answer)
+    boxes = [one["box"] for one in single["persons"]]
+    assert [one["box"] for one in frame["persons"]] == boxes
+    # As `/predict` answers: without a number.
+    assert [set(one) for one in frame["persons"]] == [set(one) for one in single["persons"]]
+    assert "tracks" not in summary
+
+
+async def test_every_second_frame_may_be_asked_for(client, white):
+    answer = await client.post("/predict/video?every=2&max_frames=2", content=white, headers=MP4)
+
+    _, *frames, summary = lines_of(answer)
+    assert [frame["frame"] for frame in frames] == [0, 2]
+    assert summary["frames"] == 2
+
+
+async def test_thresholds_are_those_of_predict(client, white):
+    answer = await client.post(
+        "/predict/video?max_persons=1&min_keypoint_score=1&max_frames=1", content=white, headers=MP4
+    )
+    strict = await client.post(
+        "/predict/video?min_person_score=0.95&max_frames=1", content=white, headers=MP4
+    )
+
+    assert len(lines_of(answer)[1]["persons"]) == 1
+    assert lines_of(strict)[1]["persons"] == []
+
+
+async def test_form_is_as_good_as_a_raw_body(client, white):
+    answer = await client.post("/predict/video?max_frames=1", files={"video": white})
+
+    assert [line["kind"] for line in lines_of(answer)] == ["header", "frame", "summary"]
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [
+        ({"image": b"x"}, 422),
+        ({"video": b""}, 400),
+        ([("video", b"x"), ("video", b"y")], 400),
+        ([("video", (None, "text"))], 422),
+    ],
+)
+async def test_form_without_one_video_is_refused(client, files, status):
+    answer = await client.post("/predict/video", files=files)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "slug"),
+    [
+        (lambda _: b"", 400, "malformed-request"),
+        (lambda _: b"no video", 415, "unsupported-media-type"),
+        (lambda _: b"\xff\xd8\xff" + bytes(99), 415, "unsupported-media-type"),
+        (lambda _: video_files.sound_only(), 422, "invalid-video"),
+        (lambda folder: video_files.mp4(folder)[:600], 422, "invalid-video"),
+        (lambda folder: video_files.playlist(folder / "x.avi"), 415, "unsupported-media-type"),
+        (
+            lambda folder: video_files.with_rate(video_files.avi(folder), 2**32 - 1, 1),
+            422,
+            "invalid-video",
+        ),
+        (
+            lambda folder: video_files.with_count(video_files.avi(folder), 2**31 - 1),
+            413,
+            "video-too-large",
+        ),
+    ],
+)
+async def test_what_is_no_video_is_a_problem_before_the_stream(
+    client, tmp_path, broken, status, slug
+):
+    answer = await client.post("/predict/video", content=broken(tmp_path), headers=MP4)
+
+    assert answer.status_code == status
+    assert answer.json()["type"].endswith(slug)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"max_video_bytes": 1024}, "expected at most 1024"),
+        ({"max_video_frames": COUNT - 1}, "max_video_frames"),
+        ({"max_video_seconds": 0.3}, "max_video_seconds"),
+        ({"max_pixels": 1000}, "max_pixels"),
+    ],
+)
+async def test_limits_are_told_before_the_stream(settings, estimator, white, limits, said):
+    app = create_app(settings.model_copy(update=limits), Given(estimator))
+    async with connect(app) as client:
+        raw = await client.post("/predict/video", content=white, headers=MP4)
+        form = await client.post("/predict/video", files={"video": white})
+
+    for answer in (raw, form):
+        assert answer.status_code == 413
+        assert answer.json()["type"] == "urn:stance:problem:video-too-large"
+        assert said in answer.json()["detail"]
+
+
+async def test_other_bodies_are_not_read(client, white):
+    for headers in ({"content-type": "image/png"}, {**MP4, "content-encoding": "gzip"}):
+        assert (
+            await client.post("/predict/video", content=white, headers=headers)
+        ).status_code == 415
+
+
+@pytest.mark.parametrize("query", ["every=0", "max_frames=0", "track=false&smooth=true", "odd=1"])
+async def test_wrong_parameters_are_refused(client, white, query):
+    answer = await client.post(f"/predict/video?{query}", content=white, headers=MP4)
+
+    assert answer.status_code == 422
+
+
+async def test_header_that_lies_ends_the_answer_with_a_problem(settings, estimator, tmp_path):
+    settings = settings.model_copy(update={"max_video_frames": 4})
+    data = video_files.with_count(video_files.avi(tmp_path), 2)
+    app = create_app(settings, Given(estimator))
+    async with connect(app) as client:
+        answer = await client.post(
+            "/predict/video", content=data, headers={**MP4, "x-request-id": "find-me"}
+        )
+        metrics = (await client.get("/metrics")).text
+
+    *before, last = lines_of(answer)
+    assert [line["kind"] for line in before] == ["header"] + ["frame"] * 4
+    assert (last["status"], last["instance"]) == (413, "find-me")
+    assert "more than 4 frames" in last["detail"]
+    assert 'pose_rejections_total{reason="video-too-large"} 1.0' in metrics
+    assert 'pose_videos_total{result="failed"} 1.0' in metrics
+    assert app.state.runtime.inside == 0
+
+
+async def test_network_that_fails_ends_the_answer_with_a_problem(settings, estimator, white):
+    class Fragile:
+        card, provider = estimator.detector.card, "fake"
+        runs = 0
+
+        def run(self, image):
+            self.runs += 1
+            if self.runs == 3:
+                raise InferenceFailed("f1")
+            return estimator.detector.run(image)
+
+    app = create_app(settings, Given(replace(estimator, detector=Fragile())))
+    async with connect(app) as client:
+        answer = await client.post("/predict/video", content=white, headers=MP4)
+
+    *before, last = lines_of(answer)
+    assert len(before) == 3
+    assert (last["status"], last["type"]) == (500, "urn:stance:problem:internal-error")
+
+
+async def test_frames_are_sent_while_the_video_is_worked_on(gated, gate, white):
+    async with connect(gated):
+        exchange = Exchange(gated, "/predict/video", [white])
+        gate.let(1)
+        assert await exchange.head() == 200
+        assert (await exchange.line())["kind"] == "header"
+        assert (await exchange.line())["frame"] == 0
+        await until(lambda: len(gate.seen) == 2)
+
+        gate.let(COUNT)
+        rest = [line async for line in exchange.lines()]
+        await exchange.ended()
+
+    assert [line["kind"] for line in rest] == ["frame"] * (COUNT - 1) + ["summary"]
+
+
+async def test_no_frame_is_worked_on_ahead_of_a_client_that_does_not_read(gated, gate, white):
+    gate.let(1000)
+    async with connect(gated) as client:
+        exchange = Exchange(gated, "/predict/video", [white])
+        await until(lambda: len(gate.seen) == 1)
+        # Others are answered meanwhile, so there was time enough for more frames.
+        for _ in range(5):
+            await client.get("/models")
+        assert len(gate.seen) == 1
+
+        await exchange.head()
+        await exchange.line()
+        await exchange.line()
+        await until(lambda: len(gate.seen) >= 2)
+        for _ in range(5):
+            await client.get("/models")
+        assert len(gate.seen) <= 3
+        exchange.hang_up()
+        await exchange.ended()
+
+
+@pytest.mark.parametrize("lines", [0, 2])
+async def test_client_that_leaves_stops_the_work(gated, gate, white, lines):
+    async with connect(gated) as client:
+        exchange = Exchange(gated, "/predict/video", [white])
+        await until(lambda: len(gate.seen) == 1)
+        if lines:
+            gate.let(1)
+            await exchange.head()
+            for _ in range(lines):
+                await exchange.line()
+            await until(lambda: len(gate.seen) == 2)
+        exchange.hang_up()
+        gate.let(1000)
+        await exchange.ended()
+        await until(lambda: gated.state.runtime.workers.running == 0)
+
+        assert len(gate.seen) <= 2
+        assert gated.state.runtime.inside == 0
+        assert 'pose_videos_total{result="client-gone"} 1.0' in (await client.get("/metrics")).text
+
+
+async def test_client_that_leaves_during_the_upload_leaves_nothing(gated, white):
+    async with connect(gated):
+        exchange = Exchange(gated, "/predict/video", [white[:100], asyncio.Event(), white[100:]])
+        await until(lambda: gated.state.runtime.inside == 1)
+        exchange.hang_up()
+        await exchange.ended()
+
+        assert gated.state.runtime.inside == 0
+
+
+async def test_upload_is_for_the_service_alone_and_forgotten_once_it_is_open(
+    gated, gate, white, spool_dir
+):
+    rest = asyncio.Event()
+    async with connect(gated):
+        exchange = Exchange(gated, "/predict/video", [white[:100], rest, white[100:]])
+        await until(lambda: list(spool_dir.iterdir()) != [])
+        (file,) = spool_dir.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+        rest.set()
+        await until(lambda: len(gate.seen) == 1)
+        # A crash from now on leaves nothing behind.
+        assert list(spool_dir.iterdir()) == []
+        gate.let(1000)
+        await exchange.head()
+        assert len([line async for line in exchange.lines()]) == COUNT + 2
+
+
+async def test_large_upload_goes_to_the_disk_block_by_block(client, white, monkeypatch):
+    blocks = []
+
+    class Watched(Spool):
+        def __init__(self) -> None:
+            super().__init__()
+            write = self.file.write
+            self.file = type("File", (), {"flush": self.file.flush, "close": self.file.close})()
+            self.file.write = lambda data: blocks.append(len(data)) or write(data)
+
+    monkeypatch.setattr("service.http.video_upload.Spool", Watched)
+
+    async def body():
+        yield white
+        for _ in range(5):
+            yield bytes(512 * 1024)
+
+    answer = await client.post("/predict/video?max_frames=1", content=body(), headers=MP4)
+
+    assert answer.status_code == 200
+    assert len(blocks) >= 3
+    assert max(blocks) < 2 * 1024 * 1024
+
+
+async def test_full_disk_is_told(client, white, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    answer = await client.post("/predict/video", content=white, headers=MP4)
+
+    assert answer.status_code == 503
+    assert "No space left on device" in answer.json()["detail"]
+    assert "retry-after" in answer.headers
+
+
+async def test_pictures_get_their_turn_between_frames(gated, gate, white):
+    """There is one worker; a grey picture comes while a white frame is at work."""
+    grey = encode(np.full((64, 64, 3), 99, np.uint8))
+    async with connect(gated) as client:
+        exchange = Exchange(gated, "/predict/video", [white])
+        await until(lambda: len(gate.seen) == 1)
+        picture = asyncio.create_task(
+            client.post("/predict", content=grey, headers={"content-type": "image/png"})
+        )
+        await until(lambda: gated.state.runtime.workers.waiting == 1)
+        assert gated.state.runtime.inside == 2
+
+        gate.let(2)
+        assert (await picture).status_code == 200
+        assert gate.seen[1] == 99
+        gate.let(1000)
+        await exchange.head()
+        assert len([line async for line in exchange.lines()]) == COUNT + 2
+
+
+async def test_full_service_takes_no_video(gated, gate, white):
+    async with connect(gated) as client:
+        first = [Exchange(gated, "/predict/video", [white]) for _ in range(2)]
+        await until(lambda: gated.state.runtime.inside == 2)
+
+        answer = await client.post("/predict/video", content=white, headers=MP4)
+        for one in first:
+            one.hang_up()
+        gate.let(1000)
+        for one in first:
+            await one.ended()
+
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+async def test_deadline_ends_the_answer_with_a_problem(gated, gate, white):
+    async with connect(gated):
+        exchange = Exchange(gated, "/predict/video", [white], x_request_timeout="0.3")
+        gate.let(1)
+        assert await exchange.head() == 200
+        *_, last = [line async for line in exchange.lines()]
+        gate.let(1000)
+        await exchange.ended()
+
+    assert (last["status"], last["type"]) == (504, "urn:stance:problem:deadline-passed")
+
+
+async def test_drain_gives_a_video_up_in_time_to_tell_its_client(settings, estimator, white):
+    settings = settings.model_copy(update={"drain_timeout_s": 0.001})
+    app = create_app(settings, Given(estimator))
+    async with connect(app):
+        exchange = Exchange(app, "/predict/video", [white])
+        assert await exchange.head() == 200
+        app.state.runtime.drain()
+        await asyncio.sleep(0.002)
+        *_, last = [line async for line in exchange.lines()]
+        await exchange.ended()
+
+    assert (last["status"], last["type"]) == (503, "urn:stance:problem:shutting-down")
+
+
+async def test_video_needs_a_key_where_there_are_some(estimator, white):
+    locked = Settings(workers=1, api_keys="user-key-0123456789")
+    async with connect(create_app(locked, Given(estimator))) as client:
+        none = await client.post("/predict/video", content=white, headers=MP4)
+        some = await client.post(
+            "/predict/video?max_frames=1",
+            content=white,
+            headers={**MP4, "x-api-key": "user-key-0123456789"},
+        )
+
+    assert (none.status_code, some.status_code) == (401, 200)
+
+
+async def test_frames_and_videos_are_counted(client, white):
+    await client.post("/predict/video", content=white, headers=MP4)
+    metrics = (await client.get("/metrics")).text
+
+    assert 'pose_videos_total{result="complete"} 1.0' in metrics
+    assert f'pose_frames_total{{result="answered",source="video"}} {COUNT}.0' in metrics
+    assert f"pose_persons_per_picture_count {COUNT}.0" in metrics
+
+
+async def test_description_names_the_body_and_the_lines(client):
+    operation = (await client.get("/openapi.json")).json()["paths"]["/predict/video"]["post"]
+
+    assert {"multipart/form-data", "video/*"} <= set(operation["requestBody"]["content"])
+    lines = operation["responses"]["200"]["content"]["application/x-ndjson"]["schema"]["anyOf"]
+    assert [line["title"] for line in lines] == [
+        "VideoHeaderDocument",
+        "VideoFrameDocument",
+        "VideoSummaryDocument",
+        "Problem",
+    ]
+    assert {"every", "max_frames", "track", "smooth"} <= {
+        parameter["name"] for parameter in operation["parameters"]
+    }
