@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.inference.card import Skeleton
-from service.inference.tracking.one_euro import OneEuroFilter
+from service.inference.tracking.smoothing import JointSmoother
 from service.inference.tracking.tracker import MEMORY_S, Tracked, Tracker
 from service.inference.types import Person
 
@@ -18,12 +18,12 @@ _GAP_S = 0.5
 
 @dataclass(slots=True)
 class _Smoothed:
-    joints: OneEuroFilter
+    joints: JointSmoother
     seen_s: float
 
 
 class Smoother:
-    """A One-Euro filter for the joints of each track."""
+    """A `JointSmoother` for each track."""
 
     def __init__(self) -> None:
         self._filters: dict[int, _Smoothed] = {}
@@ -40,7 +40,7 @@ class Smoother:
     def _smooth(self, tracked: Tracked, time_s: float) -> Tracked:
         if tracked.track_id is None:
             return tracked
-        known = self._filters.setdefault(tracked.track_id, _Smoothed(OneEuroFilter(), time_s))
+        known = self._filters.setdefault(tracked.track_id, _Smoothed(JointSmoother(), time_s))
         known.seen_s = time_s
         person = tracked.person
         points = np.array([(joint.x, joint.y) for joint in person.keypoints])

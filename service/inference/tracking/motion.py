@@ -10,7 +10,7 @@ from service.inference.types import Box, Floats
 
 _MEASURED = 0.05
 """Standard deviation of a measured value, in heights of the box."""
-_ACCELERATION = 1.5
+_ACCELERATION = 0.7
 """Standard deviation of the velocity's change in a second, in heights of the box."""
 _FIRST_VELOCITY = 1.0
 """What is not known of the first velocity, in heights per second."""

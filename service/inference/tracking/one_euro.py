@@ -9,7 +9,7 @@ import numpy as np
 from service.inference.types import Floats
 
 MIN_CUTOFF_HZ = 1.0
-BETA = 4.0
+BETA = 10.0
 _DERIVATIVE_CUTOFF_HZ = 1.0
 
 
