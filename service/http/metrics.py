@@ -1,7 +1,7 @@
 """What Prometheus is told: how requests went, and what `RuntimeCollector` reads at the scrape."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -25,6 +25,9 @@ _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 # Counters that alerts watch are there from the start: the first of them would be missed otherwise.
 _WATCHED_REASONS = ("overloaded", "deadline-passed", "internal-error")
 _LOADED, _UNLOADED, _REFUSED = "loaded", "unloaded", "refused"
+_ANSWERED, _DROPPED = "answered", "dropped"
+# Closed for being idle, by a drain, by the client, for want of a key, for want of room.
+_USUAL_CODES = ("1000", "1001", "1005", "1008", "1013")
 _PERSONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 _ROWS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -49,8 +52,21 @@ class Metrics:
         self._loads = self._counter(
             "pose_pipeline_loads", "Pipelines loaded, unloaded, or refused when loading.", "result"
         )
+        self._videos = self._counter("pose_videos", "Videos by how they ended.", "result")
+        self._frames = self._counter(
+            "pose_frames", "Frames answered or dropped, of videos and streams.", "source", "result"
+        )
+        self._streams = self._counter(
+            "pose_streams_closed", "Streams by the code they were closed with.", "code"
+        )
         for reason in _WATCHED_REASONS:
             self._rejections.labels(reason)
+        for ended in get_args(VideoResult):
+            self._videos.labels(ended)
+        for source, what in (("video", _ANSWERED), ("stream", _ANSWERED), ("stream", _DROPPED)):
+            self._frames.labels(source, what)
+        for code in _USUAL_CODES:
+            self._streams.labels(code)
         for result in (_LOADED, _UNLOADED, _REFUSED):
             self._loads.labels(result)
         self._request_s = self._histogram(
@@ -77,13 +93,6 @@ class Metrics:
         )
         self._batch_wait_s = self._histogram(
             "pose_batch_wait_seconds", "Time that the oldest row of a batch has waited.", _STAGE_S
-        )
-        self._videos = self._counter("pose_videos", "Videos by how they ended.", "result")
-        self._frames = self._counter(
-            "pose_frames", "Frames answered or dropped, of videos and streams.", "source", "result"
-        )
-        self._streams = self._counter(
-            "pose_streams_closed", "Streams by the code they were closed with.", "code"
         )
         self._runtime = RuntimeCollector()
         self._registry.register(self._runtime)
@@ -132,12 +141,12 @@ class Metrics:
 
     def count_frame(self, source: FrameSource, persons: int, stages_s: Mapping[str, float]) -> None:
         """Counts an answered frame, also as the picture that it is."""
-        self._frames.labels(source, "answered").inc()
+        self._frames.labels(source, _ANSWERED).inc()
         self.count_picture(persons, stages_s)
 
     def count_dropped_frame(self) -> None:
         """Counts a frame of a stream that was too old when its turn came."""
-        self._frames.labels("stream", "dropped").inc()
+        self._frames.labels("stream", _DROPPED).inc()
 
     def count_stream(self, code: int) -> None:
         """Counts a stream that was closed."""
