@@ -14,6 +14,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
+from service.inference.errors import InvalidData
 from service.inference.geometry import transform_points
 from service.inference.types import Floats, Pixels
 from training.skeletons import COCO as COCO_SKELETON
@@ -86,11 +87,11 @@ def make_clips(
     whole = _whole_people(pictures, people)
     crowds = [one for one in pictures if _labelled(people[one["id"]]) >= 2]
     for index in range(crossings):
-        chosen = [whole[at] for at in rng.choice(len(whole), 3, replace=False)]
-        cutouts = [_cutout(_read(images / name), record) for name, record in chosen]
+        chosen = _choose(rng, len(whole), 3)
+        cutouts = [_cutout(_read(images / whole[at][0]), whole[at][1]) for at in chosen]
         background = _read(images / pictures[int(rng.integers(len(pictures)))]["file_name"])
         yield _crossing(f"crossing {index}", cutouts, background, rng, pole=index % 2 == 1)
-    for index, at in enumerate(rng.choice(len(crowds), pans, replace=False).tolist()):
+    for index, at in enumerate(_choose(rng, len(crowds), pans)):
         picture = crowds[at]
         pixels = _read(images / picture["file_name"])
         yield _pan(f"pan {index}", pixels, people[picture["id"]], rng)
@@ -106,7 +107,8 @@ def _crossing(
 ) -> Made:
     """People who walk from one side to the other, in turns from the left and from the right."""
     # Blurred beyond recognition: whoever was in that picture is nobody here.
-    scene = cv2.GaussianBlur(cv2.resize(background, (WIDTH, HEIGHT)), (0, 0), 25)
+    blurred = cv2.GaussianBlur(cv2.resize(background, (WIDTH, HEIGHT)), (0, 0), 25)
+    scene = blurred.astype(np.uint8, copy=False)
     walks = [_Walk.random(at, one, rng) for at, one in enumerate(cutouts)]
     frames: list[Pixels] = []
     truths: list[list[Truth]] = []
@@ -252,10 +254,11 @@ def _cutout(pixels: Pixels, record: Record) -> _Cutout:
         for start, end in COCO_SKELETON.edges:
             if joints[start, 2] and joints[end, 2]:
                 ends = [(int(at[0]), int(at[1])) for at in (joints[start], joints[end])]
-                cv2.line(mask, *ends, int(label), max(2, round(thickness * height)))
+                cv2.line(mask, ends[0], ends[1], int(label), max(2, round(thickness * height)))
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
-    cv2.grabCut(pixels, mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
+    # With a mask, the rectangle says nothing.
+    cv2.grabCut(pixels, mask, (0, 0, 1, 1), *models, 4, cv2.GC_INIT_WITH_MASK)
     opaque = np.where((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD), 255, 0).astype(np.uint8)
     # A soft edge: a hard one would be the easiest thing to see in the picture.
     soft = cv2.GaussianBlur(opaque, (0, 0), 1.5)
@@ -280,4 +283,18 @@ def _labelled(records: Sequence[Record]) -> int:
 
 
 def _read(path: Path) -> Pixels:
-    return cast("Pixels", cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
+    bgr = cv2.imread(str(path))
+    if bgr is None:
+        raise InvalidData(f"{path} cannot be read; expected a picture")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _choose(rng: np.random.Generator, among: int, count: int) -> list[int]:
+    """Some of so many, none twice.
+
+    Raises:
+        InvalidData: there are not enough.
+    """
+    if count > among:
+        raise InvalidData(f"the data have {among} people or pictures to choose; expected {count}")
+    return cast("list[int]", rng.choice(among, count, replace=False).tolist())

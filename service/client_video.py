@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
@@ -44,7 +44,9 @@ class VideoOptions(BatchOptions, total=False):
 
 
 def _kind(value: Any) -> str:
-    return str(value.get("kind", "problem")) if isinstance(value, dict) else "problem"
+    if not isinstance(value, dict):
+        return "problem"
+    return str(cast("dict[str, Any]", value).get("kind", "problem"))
 
 
 _Line = Annotated[
