@@ -183,11 +183,10 @@ def _follow(
         truth_count += len(truths)
         tracked_count += sum(one.track_id is not None for one in tracked)
         # Who is who is judged by what the networks found, the same for all ways.
-        for row, column, alike in _pair(truths, persons, sigmas):
+        for row, column in _pair(truths, persons, sigmas):
             truth, one = truths[row], tracked[column]
             score.oks.append(_oks(truth, _joints(one.person), sigmas))
             paths.setdefault(truth.number, {})[number] = (_joints(one.person), truth)
-            del alike
             if one.track_id is None:
                 continue
             pairs[truth.number, one.track_id] += 1
@@ -203,11 +202,12 @@ def _follow(
 
 def _pair(
     truths: Sequence[Truth], persons: Sequence[Person], sigmas: Floats
-) -> list[tuple[int, int, float]]:
+) -> list[tuple[int, int]]:
+    """Who of those there was found, by how alike they are."""
     alike = np.array(
         [[_oks(truth, _joints(person), sigmas) for person in persons] for truth in truths]
     ).reshape(len(truths), len(persons))
-    return [(row, column, float(alike[row, column])) for row, column in match(alike, _SAME_OKS)]
+    return match(alike, _SAME_OKS)
 
 
 def _same(pairs: Counter[tuple[int, int]]) -> int:
