@@ -250,13 +250,14 @@ def _iou(one: Box, other: Box) -> float:
 
 
 def _print(scores: dict[str, Score]) -> None:
-    head = ("switches", "IDF1", "tremble px/frame2", "error px", "OKS", "ms per frame")
+    head = ("switches", "IDF1", "tremble px/frame2", "median", "error px", "OKS", "ms per frame")
     print(f"\n{'':32}" + "".join(f"{name:>19}" for name in head))
     for name, score in scores.items():
         values = (
             f"{score.switches}",
             f"{score.id_f1:.3f}",
             f"{np.mean(score.tremble_px):.2f}",
+            f"{np.median(score.tremble_px):.2f}",
             f"{np.mean(score.lag_px):.2f}",
             f"{np.mean(score.oks):.3f}",
             f"{1000 * score.seconds / max(1, score.frames):.2f}",
