@@ -12,7 +12,6 @@ from service.settings import Settings
 from tests.service.conftest import Given
 from tests.service.http.conftest import connect, encode, until
 from tests.service.http.socket_client import Socket
-from tests.service.http.test_video import Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -31,13 +30,6 @@ async def app(settings, estimator):
     app = create_app(settings, Given(estimator))
     async with connect(app):
         yield app
-
-
-@pytest.fixture
-def gate(estimator):
-    session = Gate(estimator.detector)
-    yield session
-    session.let(1000)
 
 
 @pytest.fixture
