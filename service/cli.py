@@ -10,20 +10,22 @@ from typing import TypeVar
 import structlog
 from pydantic import Field, ValidationError
 from pydantic_core import to_json
-from pydantic_settings import CliApp, CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliApp, CliImplicitFlag, CliPositionalArg, SettingsConfigDict
 
-from service.files import FileFormat, answer, plan
+from service.files import FileFormat, FileJob, answer, plan
 from service.http.app import create_app
 from service.http.metrics import Metrics
 from service.http.server import DrainingServer
 from service.http.telemetry import open_tracing
 from service.inference.cores import available_cores
-from service.inference.errors import PoseError
+from service.inference.errors import InvalidInput, PoseError
+from service.inference.estimator import PoseEstimator
 from service.inference.repository import load_pipeline
 from service.logs import configure_logging
 from service.runtime.models_folder import ModelsFolder
 from service.runtime.runtime import Runtime
 from service.settings import PipelineSettings, Settings, explain
+from service.videos import VideoOptions, answer_video
 
 OK, FAILED, WRONG_INPUT = 0, 1, 2
 _THREADS_PER_RUN = 1
@@ -31,11 +33,11 @@ _THREADS_PER_RUN = 1
 _USAGE = """\
 usage: python -m service COMMAND [--help]
 
-Finds the people in pictures and the joints of each.
+Finds the people in pictures and videos and the joints of each.
 
 commands:
   serve    answer pictures over HTTP
-  predict  answer picture files on stdout
+  predict  answer picture and video files on stdout
   bench    send a running service pictures and print how it stands it"""
 
 S = TypeVar("S", bound=PipelineSettings)
@@ -48,17 +50,37 @@ class ServeSettings(Settings):
 
 
 class PredictSettings(PipelineSettings):
-    """Finds the people in picture files and prints them as JSON, one document per picture."""
+    """Finds the people in picture and video files and prints them as JSON.
 
-    model_config = SettingsConfigDict(cli_prog_name="python -m service predict")
+    A picture is one document, a video a line for each frame.
+    """
 
-    pictures: CliPositionalArg[list[Path]] = Field(description="JPEG, PNG, WebP or BMP files.")
+    model_config = SettingsConfigDict(
+        cli_prog_name="python -m service predict", cli_shortcuts={"print-json": "json"}
+    )
+
+    pictures: CliPositionalArg[list[Path]] = Field(
+        description="Pictures (JPEG, PNG, WebP, BMP) or videos (MP4, QuickTime, Matroska, "
+        "WebM, AVI, MPEG-TS)."
+    )
     render: Path | None = Field(
         default=None,
-        description="Draw the people: a .png or .jpg file; for several pictures, a folder.",
+        description="Draw the people: a .png or .jpg file, for a video .mp4; of several files, a "
+        "folder.",
     )
     format: FileFormat = Field(
-        default="json", description="The service's JSON, or COCO keypoint results."
+        default="json", description="The service's JSON, or COCO keypoint results; of pictures."
+    )
+    track: CliImplicitFlag[bool] = Field(
+        default=False, description="Number the people of a video and keep their numbers."
+    )
+    smooth: CliImplicitFlag[bool] = Field(
+        default=True, description="Keep the joints of tracked people from trembling."
+    )
+    every: int = Field(default=1, ge=1, description="n looks at every n-th frame of a video.")
+    print_json: CliImplicitFlag[bool] = Field(
+        default=False,
+        description="Print the lines of a video also where it is drawn.",
     )
 
 
@@ -129,12 +151,30 @@ def _predict(settings: PredictSettings) -> int:
     code = OK
     for job in jobs:
         try:
+            if job.is_video:
+                _predict_video(estimator, job, settings)
+                continue
             document = answer(estimator, job, settings.image_limits, settings.format)
         except PoseError as error:
             code = _complain(f"error: {job.path}: {error}")
         else:
             print(to_json(document, indent=2 if len(jobs) == 1 else None).decode(), flush=True)
     return code
+
+
+def _predict_video(estimator: PoseEstimator, job: FileJob, settings: PredictSettings) -> None:
+    if settings.format != "json":
+        raise InvalidInput(f"--format is {settings.format}; expected json for a video")
+    options = VideoOptions(
+        max_pixels=settings.max_pixels,
+        track=settings.track,
+        smooth=settings.smooth,
+        every=settings.every,
+    )
+    wanted = settings.print_json or job.drawing is None
+    for text in answer_video(estimator, job.path, job.drawing, options):
+        if wanted:
+            print(text, end="", flush=True)
 
 
 def _abandon(running: int) -> None:

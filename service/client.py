@@ -20,6 +20,7 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from service import client_calls as calls
+from service import client_video as videos
 from service.client_calls import BatchOptions, Call, DrawingType, PictureSource, PredictOptions
 from service.client_flow import (
     Outcome,
@@ -27,6 +28,7 @@ from service.client_flow import (
     UnexpectedAnswer,
     Unreachable,
 )
+from service.client_video import AsyncFileBody, FileBody, VideoOptions, VideoSource
 from service.http.schemas import (
     BatchItemDocument,
     CocoDocument,
@@ -35,6 +37,7 @@ from service.http.schemas import (
     PredictionDocument,
     ReadyDocument,
 )
+from service.http.video_schemas import VideoFrameDocument
 
 __all__ = [
     "AsyncClient",
@@ -45,6 +48,8 @@ __all__ = [
     "StanceProblem",
     "UnexpectedAnswer",
     "Unreachable",
+    "VideoOptions",
+    "VideoSource",
 ]
 
 T = TypeVar("T")
@@ -128,6 +133,23 @@ class Client:
             raise calls.ended_early(received, len(data)) from error
         finally:
             answer.close()
+
+    def predict_video(
+        self, video: VideoSource, **options: Unpack[VideoOptions]
+    ) -> Generator[VideoFrameDocument]:
+        """The frames of a video file with their people, each as soon as it is done."""
+        answer = self._answer(videos.predict_video(video, options, FileBody), streamed=True)
+        lines = videos.Lines()
+        try:
+            for text in answer.iter_lines():
+                frame = lines.frame(text)
+                if frame is not None:
+                    yield frame
+        except httpx.TransportError as error:
+            raise lines.ended_early() from error
+        finally:
+            answer.close()
+        lines.check_complete()
 
     def live(self) -> LiveDocument:
         """Whether the process answers; asked once."""
@@ -267,6 +289,24 @@ class AsyncClient:
             raise calls.ended_early(received, len(data)) from error
         finally:
             await answer.aclose()
+
+    async def predict_video(
+        self, video: VideoSource, **options: Unpack[VideoOptions]
+    ) -> AsyncGenerator[VideoFrameDocument]:
+        """The frames of a video file with their people, each as soon as it is done."""
+        call = videos.predict_video(video, options, AsyncFileBody)
+        answer = await self._answer(call, streamed=True)
+        lines = videos.Lines()
+        try:
+            async for text in answer.aiter_lines():
+                frame = lines.frame(text)
+                if frame is not None:
+                    yield frame
+        except httpx.TransportError as error:
+            raise lines.ended_early() from error
+        finally:
+            await answer.aclose()
+        lines.check_complete()
 
     async def live(self) -> LiveDocument:
         """Whether the process answers; asked once."""

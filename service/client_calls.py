@@ -34,7 +34,12 @@ DrawingType = Literal["image/png", "image/jpeg"]
 
 _PREDICT, _BATCH = "/predict", "/predict/batch"
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
-_QUERY_OPTIONS = frozenset({"max_persons", "min_person_score", "min_keypoint_score", "pipeline"})
+_QUERY_OPTIONS = frozenset(
+    {
+        *("max_persons", "min_person_score", "min_keypoint_score", "pipeline"),
+        *("track", "smooth", "every", "max_frames"),
+    }
+)
 _LEAST_TIMEOUT_S, _GRACE_S = 0.001, 1.0
 
 
@@ -182,8 +187,8 @@ def predict_batch(
         "POST",
         _BATCH,
         lambda answer: _RESULTS(answer).results,
-        _query(options, BatchOptions),
-        {"Accept": _NDJSON if as_lines else _JSON, **_headers(options)},
+        query_of(options, BatchOptions),
+        {"Accept": _NDJSON if as_lines else _JSON, **headers_of(options)},
         {"files": [("image", (str(index), data)) for index, data in enumerate(pictures)]},
         options.get("timeout_s"),
     )
@@ -246,10 +251,10 @@ def _about_picture(
     picture_format: str | None = None,
     accept: str = _JSON,
 ) -> Call[T]:
-    query = _query(options, PredictOptions)
+    query = query_of(options, PredictOptions)
     if picture_format is not None:
         query["format"] = picture_format
-    headers = {"Accept": accept, **_headers(options)}
+    headers = {"Accept": accept, **headers_of(options)}
     boxes = options.get("boxes")
     if boxes is None:
         # A raw body is cheaper for the service than a form; it looks at the bytes for the format.
@@ -261,15 +266,25 @@ def _about_picture(
     return Call("POST", _PREDICT, read, query, headers, body, options.get("timeout_s"))
 
 
-def _query(options: BatchOptions, known: type) -> dict[str, str]:
+def query_of(options: BatchOptions, known: type) -> dict[str, str]:
+    """The parameters of the address.
+
+    Raises:
+        InvalidInput: an option is not known.
+    """
     names = get_type_hints(known)
     for name in options:
         if name not in names:
             raise InvalidInput(f"option is {name!r}; expected one of {', '.join(sorted(names))}")
-    return {name: str(value) for name, value in options.items() if name in _QUERY_OPTIONS}
+    return {name: _text(value) for name, value in options.items() if name in _QUERY_OPTIONS}
 
 
-def _headers(options: BatchOptions) -> dict[str, str]:
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def headers_of(options: BatchOptions) -> dict[str, str]:
+    """The headers that options become."""
     return {"X-Request-Id": options["request_id"]} if "request_id" in options else {}
 
 

@@ -12,6 +12,8 @@ from service.inference.errors import InvalidInput
 from service.inference.estimator import PoseEstimator
 from service.inference.image import ImageLimits
 from service.inference.render import draw_persons, encode_image
+from service.inference.video import writer as video_writer
+from service.inference.video.reader import is_video_file
 from service.runtime.prediction import Picture, Posed, pose
 
 FileFormat = Literal["json", "coco"]
@@ -29,25 +31,32 @@ class FileJob:
     Attributes:
         path: of the picture.
         image_id: in COCO results.
-        drawing: a PNG or JPEG file to write, if any.
+        drawing: a PNG or JPEG file to write, if any; of a video, an MP4 file.
+        is_video: whether it is no picture but a video.
     """
 
     path: Path
     image_id: int
     drawing: Path | None
+    is_video: bool = False
 
 
 def plan(pictures: Sequence[Path], render: Path | None) -> Iterator[FileJob]:
-    """One job for each picture, checked before any work is done.
+    """One job for each picture or video, checked before any work is done.
 
     Args:
-        pictures: files.
+        pictures: files; which ones are videos shows their content.
         render: for one picture a file, for several the folder of their drawings.
 
     Raises:
-        InvalidInput: two drawings would have the same name, or its suffix is of no known format.
+        InvalidInput: two drawings would have the same name, its suffix is of no known format, or
+            it would take the place of its video.
     """
-    drawings = [_drawing_path(picture, render, count=len(pictures)) for picture in pictures]
+    videos = [is_video_file(picture) for picture in pictures]
+    drawings = [
+        _drawing_path(picture, render, video_writer.SUFFIX if video else ".png", len(pictures))
+        for picture, video in zip(pictures, videos, strict=True)
+    ]
     named = [drawing for drawing in drawings if drawing is not None]
     for drawing in named:
         if named.count(drawing) > 1:
@@ -55,14 +64,12 @@ def plan(pictures: Sequence[Path], render: Path | None) -> Iterator[FileJob]:
                 f"--render: two pictures would be drawn to {drawing}; expected pictures of "
                 "different names"
             )
-        if drawing.suffix.lower() not in _PICTURE_TYPES:
-            raise InvalidInput(
-                f"--render is {drawing}; expected a name that ends with .png, .jpg or .jpeg"
-            )
-    for index, (picture, drawing) in enumerate(zip(pictures, drawings, strict=True), start=1):
+    for index, picture in enumerate(pictures, start=1):
         # COCO names its files after the picture's id.
         image_id = int(picture.stem) if picture.stem.isdecimal() else index
-        yield FileJob(picture, image_id, drawing)
+        job = FileJob(picture, image_id, drawings[index - 1], videos[index - 1])
+        _check_drawing(job)
+        yield job
 
 
 def answer(
@@ -89,10 +96,22 @@ def answer(
     return {"file": str(job.path), **document.model_dump(mode="json")}
 
 
-def _drawing_path(picture: Path, render: Path | None, *, count: int) -> Path | None:
+def _drawing_path(picture: Path, render: Path | None, suffix: str, count: int) -> Path | None:
     if render is None or (count == 1 and not render.is_dir()):
         return render
-    return render / f"{picture.stem}.png"
+    return render / f"{picture.stem}{suffix}"
+
+
+def _check_drawing(job: FileJob) -> None:
+    if job.drawing is None:
+        return
+    suffixes = [video_writer.SUFFIX] if job.is_video else list(_PICTURE_TYPES)
+    if job.drawing.suffix.lower() not in suffixes:
+        *others, last = suffixes
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise InvalidInput(f"--render is {job.drawing}; expected a name that ends with {expected}")
+    if job.is_video and job.drawing.resolve() == job.path.resolve():
+        raise InvalidInput(f"--render is {job.drawing}, the video itself; expected another name")
 
 
 def _read(path: Path, limits: ImageLimits) -> bytes:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.inference.cores import available_cores
 from service.inference.execution import Device, Execution
 from service.inference.image import ImageLimits
+from service.inference.video.reader import VideoLimits
 
 ENV_PREFIX = "POSE_"
 
@@ -169,6 +170,31 @@ class Settings(PipelineSettings):
         ge=1024,
         description="Largest body of POST /predict/batch and of POST /v2/models/NAME/infer.",
     )
+    max_video_bytes: int = Field(
+        default=200 * 1024 * 1024,
+        ge=1024,
+        description="Largest body of POST /predict/video; it is kept in a temporary file.",
+    )
+    max_video_frames: int = Field(
+        default=9000, ge=1, description="Frames that are read of one video, also those left out."
+    )
+    max_video_seconds: float = Field(
+        default=300.0, gt=0, description="Longest video, in seconds of its own time."
+    )
+    video_timeout_s: float = Field(
+        default=900.0,
+        gt=0,
+        description="Seconds from the head of a POST /predict/video to its answer's last line. A "
+        "client may ask for less with X-Request-Timeout.",
+    )
+    max_streams: int = Field(
+        default=8, ge=1, description="Connections to WS /stream that may be open at once."
+    )
+    stream_idle_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="Seconds without a message after which a connection to WS /stream is closed.",
+    )
     max_tensor_rows: int = Field(
         default=64,
         ge=1,
@@ -236,6 +262,15 @@ class Settings(PipelineSettings):
         gt=0,
         description="Seconds after SIGTERM in which admitted requests are finished.",
     )
+
+    @property
+    def video_limits(self) -> VideoLimits:
+        return VideoLimits(
+            max_bytes=self.max_video_bytes,
+            max_frames=self.max_video_frames,
+            max_seconds=self.max_video_seconds,
+            max_pixels=self.max_pixels,
+        )
 
     @property
     def worker_threads(self) -> int:

@@ -20,8 +20,12 @@ from service.http.middleware import Observe
 from service.http.predict import Predict
 from service.http.schemas import BatchDocument
 from service.http.status import Status
+from service.http.stream import Stream
+from service.http.stream_door import STREAM_PATH
 from service.http.telemetry import NO_TELEMETRY
+from service.http.video import Video
 from service.inference.estimator import PoseEstimator
+from service.inference.video.ffmpeg import restrict_ffmpeg
 from service.runtime.pipelines import Models
 from service.runtime.runtime import Runtime
 from service.settings import Settings
@@ -56,10 +60,12 @@ def create_app(
         [settings.pipeline, *settings.also_load],
         workers=settings.worker_threads,
         max_waiting=settings.max_waiting,
+        max_streams=settings.max_streams,
         reload_interval_s=settings.reload_interval_s,
     )
     metrics = metrics or Metrics()
     metrics.watch(runtime, settings.gpu_ids)
+    restrict_ffmpeg()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -86,6 +92,8 @@ def create_app(
     problems.install(app)
     _add_predict(app, Predict(settings, runtime, metrics))
     _add_batch(app, Batch(settings, runtime, metrics))
+    _add_video(app, Video(settings, runtime, metrics))
+    app.add_api_websocket_route(STREAM_PATH, Stream(settings, runtime, metrics).stream)
     _add_status(app, Status(runtime, metrics))
     web.install(app, page)
     oip_routes.install(app, settings, runtime, metrics)
@@ -125,6 +133,18 @@ def _add_batch(app: FastAPI, endpoint: Batch) -> None:
         response_model=BatchDocument,
         responses=openapi.batch_responses(),
         openapi_extra=openapi.BATCH_BODY,
+        tags=["pose"],
+    )
+
+
+def _add_video(app: FastAPI, endpoint: Video) -> None:
+    app.add_api_route(
+        "/predict/video",
+        endpoint.predict,
+        methods=["POST"],
+        response_model=None,
+        responses=openapi.video_responses(),
+        openapi_extra=openapi.VIDEO_BODY,
         tags=["pose"],
     )
 

@@ -1,18 +1,18 @@
 """`POST /predict/batch`: many pictures in one form, an answer for each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, aclosing
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from service.http.deadline import RequestTimeout, in_time, ticket_of, watch_client
 from service.http.documents import prediction_document, stages_s
+from service.http.lines import NDJSON, Lines
 from service.http.metrics import Metrics
 from service.http.middleware import request_id_of
 from service.http.notes import note_picture
@@ -36,7 +36,6 @@ from service.settings import Settings
 
 T = TypeVar("T")
 
-NDJSON = "application/x-ndjson"
 _JSON = "application/json"
 
 
@@ -82,7 +81,7 @@ class Batch:
             results = as_ready(jobs, at_once=self._runtime.workers.count)
             if NDJSON in request.headers.get("accept", ""):
                 stack.callback(ticket.cancel)
-                return _Lines(results, stack.pop_all())
+                return Lines(_lines(results), stack.pop_all())
             async with watch_client(request, ticket), aclosing(results):
                 done = [item async for item in results]
         document = BatchDocument(results=sorted(done, key=lambda item: item.index))
@@ -123,28 +122,10 @@ class Batch:
         return logged_bug(error, request_id)
 
 
-class _Lines(StreamingResponse):
-    """Results as lines of JSON; what the request holds is freed with the last one.
-
-    Args:
-        results: in the order in which they are to be sent.
-        held: closed once everything is sent or the client has left.
-    """
-
-    def __init__(self, results: AsyncGenerator[BatchItemDocument], held: ExitStack) -> None:
-        super().__init__(_lines(results), media_type=NDJSON)
-        self._results = results
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._held:
-            async with aclosing(self._results):
-                await super().__call__(scope, receive, send)
-
-
-async def _lines(results: AsyncIterator[BatchItemDocument]) -> AsyncIterator[str]:
-    async for item in results:
-        yield item.model_dump_json(exclude_none=True) + "\n"
+async def _lines(results: AsyncGenerator[BatchItemDocument]) -> AsyncGenerator[str]:
+    async with aclosing(results):
+        async for item in results:
+            yield item.model_dump_json(exclude_none=True) + "\n"
 
 
 async def as_ready(

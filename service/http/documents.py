@@ -48,16 +48,28 @@ def prediction_document(
 ) -> PredictionDocument:
     """A picture's people as JSON; joints below the score are absent."""
     return PredictionDocument(
-        model=ModelDocument(
-            pipeline=estimator.name,
-            detector=estimator.detector.card.reference,
-            keypoints=estimator.keypoints.card.reference,
-        ),
+        model=model_document(estimator),
         image=ImageDocument(width=posed.image.size.width, height=posed.image.size.height),
-        persons=[_person(person, min_keypoint_score) for person in posed.prediction.persons],
-        timings_ms=TimingsDocument.model_validate(
-            {stage: round(elapsed_s * 1000, _MS_DIGITS) for stage, elapsed_s in stages.items()}
-        ),
+        persons=[
+            person_document(person, min_keypoint_score) for person in posed.prediction.persons
+        ],
+        timings_ms=timings_document(stages),
+    )
+
+
+def model_document(estimator: PoseEstimator) -> ModelDocument:
+    """Which networks answer."""
+    return ModelDocument(
+        pipeline=estimator.name,
+        detector=estimator.detector.card.reference,
+        keypoints=estimator.keypoints.card.reference,
+    )
+
+
+def timings_document(stages: Mapping[str, float]) -> TimingsDocument:
+    """Milliseconds by stage, from seconds."""
+    return TimingsDocument.model_validate(
+        {stage: round(elapsed_s * 1000, _MS_DIGITS) for stage, elapsed_s in stages.items()}
     )
 
 
@@ -110,7 +122,8 @@ def hide_joints(persons: Sequence[Person], min_keypoint_score: float) -> list[Pe
     ]
 
 
-def _person(person: Person, min_keypoint_score: float) -> PersonDocument:
+def person_document(person: Person, min_keypoint_score: float) -> PersonDocument:
+    """A person as JSON; joints below the score are absent."""
     box = person.box
     return PersonDocument(
         score=round(person.score, _SCORE_DIGITS),

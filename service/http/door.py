@@ -26,7 +26,7 @@ OPEN_PATHS = PROBES | {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.jso
 So do the files of the page, which `install` is told.
 """
 _CROWDED_RETRY_S = 1
-_WORK_PATHS = frozenset({"/predict", "/predict/batch"})
+_WORK_PATHS = frozenset({"/predict", "/predict/batch", "/predict/video"})
 """Where a full service says so before anything is made of the request: it should cost little."""
 
 

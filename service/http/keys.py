@@ -170,7 +170,15 @@ def require_key(keys: Keys, scope: Scope) -> None:
     Raises:
         Unauthorized: it has none, or one that is not known.
     """
-    key = key_of(scope)
+    check_key(keys, key_of(scope))
+
+
+def check_key(keys: Keys, key: bytes | None) -> None:
+    """Returns if a key allows to ask.
+
+    Raises:
+        Unauthorized: it is none, or one that is not known.
+    """
     if keys.role(key) is None:
         raise Unauthorized(
             "the API key is not known; expected one that the service was given"

@@ -1,6 +1,7 @@
 """What Prometheus is told: how requests went, and what `RuntimeCollector` reads at the scrape."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -24,8 +25,15 @@ _REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 # Counters that alerts watch are there from the start: the first of them would be missed otherwise.
 _WATCHED_REASONS = ("overloaded", "deadline-passed", "internal-error")
 _LOADED, _UNLOADED, _REFUSED = "loaded", "unloaded", "refused"
+_ANSWERED, _DROPPED = "answered", "dropped"
+# Closed for being idle, by a drain, by the client, for want of a key, for want of room.
+_USUAL_CODES = ("1000", "1001", "1005", "1008", "1013")
 _PERSONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 _ROWS = (1, 2, 4, 8, 16, 32, 64)
+
+
+FrameSource = Literal["video", "stream"]
+VideoResult = Literal["complete", "failed", "client-gone"]
 
 
 class Metrics:
@@ -44,8 +52,21 @@ class Metrics:
         self._loads = self._counter(
             "pose_pipeline_loads", "Pipelines loaded, unloaded, or refused when loading.", "result"
         )
+        self._videos = self._counter("pose_videos", "Videos by how they ended.", "result")
+        self._frames = self._counter(
+            "pose_frames", "Frames answered or dropped, of videos and streams.", "source", "result"
+        )
+        self._streams = self._counter(
+            "pose_streams_closed", "Streams by the code they were closed with.", "code"
+        )
         for reason in _WATCHED_REASONS:
             self._rejections.labels(reason)
+        for ended in get_args(VideoResult):
+            self._videos.labels(ended)
+        for source, what in (("video", _ANSWERED), ("stream", _ANSWERED), ("stream", _DROPPED)):
+            self._frames.labels(source, what)
+        for code in _USUAL_CODES:
+            self._streams.labels(code)
         for result in (_LOADED, _UNLOADED, _REFUSED):
             self._loads.labels(result)
         self._request_s = self._histogram(
@@ -113,6 +134,23 @@ class Metrics:
         self._persons.observe(persons)
         for stage, elapsed_s in stages_s.items():
             self.observe_stage(stage, elapsed_s)
+
+    def count_video(self, result: VideoResult) -> None:
+        """Counts a video whose last line was sent, or whose client has left."""
+        self._videos.labels(result).inc()
+
+    def count_frame(self, source: FrameSource, persons: int, stages_s: Mapping[str, float]) -> None:
+        """Counts an answered frame, also as the picture that it is."""
+        self._frames.labels(source, _ANSWERED).inc()
+        self.count_picture(persons, stages_s)
+
+    def count_dropped_frame(self) -> None:
+        """Counts a frame of a stream that was too old when its turn came."""
+        self._frames.labels("stream", _DROPPED).inc()
+
+    def count_stream(self, code: int) -> None:
+        """Counts a stream that was closed."""
+        self._streams.labels(str(code)).inc()
 
     def observe_stage(self, stage: str, elapsed_s: float) -> None:
         self._stage_s.labels(stage).observe(elapsed_s)

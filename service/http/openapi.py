@@ -4,11 +4,18 @@ from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from service.http.keys import HEADER
+from service.http.lines import NDJSON
 from service.http.problems import MEDIA_TYPE, OIP_MEDIA_TYPE, OIP_PREFIX
 from service.http.schemas import CocoDocument, InferenceProblem, Problem
 from service.http.uploads import MULTIPART, RAW_MEDIA_TYPES
+from service.http.video_schemas import (
+    VideoFrameDocument,
+    VideoHeaderDocument,
+    VideoSummaryDocument,
+)
 
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
@@ -79,6 +86,29 @@ BATCH_BODY: dict[str, Any] = {
 }
 
 
+_VIDEO = {
+    "type": "object",
+    "required": ["video"],
+    "additionalProperties": False,
+    "properties": {
+        "video": {
+            **_BINARY,
+            "description": "An MP4, QuickTime, Matroska, WebM, AVI or MPEG-TS file.",
+        }
+    },
+}
+VIDEO_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The video itself, which is quicker, or a form with it.",
+        "content": {
+            MULTIPART: {"schema": _VIDEO, "encoding": {"video": {"contentType": "video/*"}}},
+            **{kind: {"schema": _BINARY} for kind in ("application/octet-stream", "video/*")},
+        },
+    }
+}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with."""
     return {status: {"description": _REASONS[status], "content": _PROBLEM} for status in statuses}
@@ -112,6 +142,21 @@ def batch_responses() -> dict[int | str, dict[str, Any]]:
             "application/json": {"schema": {"$ref": "#/components/schemas/BatchDocument"}},
             "application/x-ndjson": {"schema": item},
         },
+    }
+    return {200: answer, **problems(*_OF_PICTURES)}
+
+
+def video_responses() -> dict[int | str, dict[str, Any]]:
+    """All answers of `/predict/video`; each line has a schema of its own."""
+    kinds: tuple[type[BaseModel], ...] = (
+        *(VideoHeaderDocument, VideoFrameDocument, VideoSummaryDocument),
+        Problem,
+    )
+    lines = [kind.model_json_schema(mode="serialization") for kind in kinds]
+    answer = {
+        "description": "Lines of JSON: a header, each frame as soon as it is done, a summary; or a "
+        "problem as the last line.",
+        "content": {NDJSON: {"schema": {"anyOf": lines}}},
     }
     return {200: answer, **problems(*_OF_PICTURES)}
 

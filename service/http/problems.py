@@ -23,10 +23,13 @@ from service.inference.errors import (
     InvalidBundle,
     InvalidImage,
     InvalidInput,
+    InvalidVideo,
     Overloaded,
     PoseError,
     ShuttingDown,
     UnsupportedImage,
+    UnsupportedVideo,
+    VideoTooLarge,
 )
 from service.oip.errors import InvalidRequest, UnknownModel
 from service.runtime.pipelines import PipelineInUse, UnknownPipeline
@@ -63,8 +66,11 @@ class Kind:
 _KINDS: Sequence[tuple[type[PoseError], Kind]] = (
     # The first match counts: subclasses stand before their base.
     (UnsupportedImage, Kind("unsupported-media-type", "The format is not supported", 415)),
+    (UnsupportedVideo, Kind("unsupported-media-type", "The format is not supported", 415)),
     (InvalidImage, Kind("invalid-image", "The picture cannot be decoded", 422)),
     (ImageTooLarge, Kind("image-too-large", "The picture is too large", 413)),
+    (InvalidVideo, Kind("invalid-video", "The video cannot be decoded", 422)),
+    (VideoTooLarge, Kind("video-too-large", "The video is too large", 413)),
     (MalformedRequest, Kind("malformed-request", "The request is malformed", 400)),
     (InvalidRequest, Kind("invalid-request", "The inference request is not valid", 400)),
     (InvalidInput, Kind("invalid-input", "A value is not valid", 422)),

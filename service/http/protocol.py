@@ -28,6 +28,7 @@ from service.http.limits import (
 from service.http.middleware import REQUEST_ID
 from service.http.problems import MalformedRequest, UploadTimeout
 from service.http.schemas import Problem
+from service.http.stream_door import STREAM_PATH
 from service.inference.errors import PoseError
 
 _MAX_PIPELINED = 16
@@ -83,6 +84,21 @@ class LimitedProtocol(HttpToolsProtocol):
         return waited_s >= _IDLE_S and not (self.busy or self.is_closing())
 
     @property
+    def _opens_stream(self) -> bool:
+        """Whether the request at hand makes the connection a WebSocket.
+
+        One that comes while others are being answered, or one too many, does not.
+        """
+        path = self.url.partition(b"?")[0]
+        return (
+            self.parser.should_upgrade()
+            and path.endswith(STREAM_PATH.encode())
+            and self.parser.get_method() == b"GET"
+            and self._should_upgrade()
+            and not (self.busy or self._crowded)
+        )
+
+    @property
     def _uploading(self) -> bool:
         return bool(self.cycle) and self.cycle.more_body
 
@@ -91,7 +107,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.connections) <= self._limits.connections:
             return
         others = [each for each in self.connections if isinstance(each, LimitedProtocol)]
-        surplus = sum(not each.is_closing() for each in others) - self._limits.connections
+        streams = len(self.connections) - len(others)
+        surplus = sum(not each.is_closing() for each in others) + streams
+        surplus -= self._limits.connections
         idle = sorted((each for each in others if each.idle), key=lambda each: each._since)
         for each in idle[: max(0, surplus)]:
             each.transport.abort()
@@ -130,7 +148,10 @@ class LimitedProtocol(HttpToolsProtocol):
             )
             return
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[cast("int", upgrade.args[0]) :])
+            if self._opens_stream:
+                self.handle_websocket_upgrade()
+            else:
+                self._decline_upgrade(data[cast("int", upgrade.args[0]) :])
             return
         if self._framing > self._limits.head_bytes:
             self._refuse(self._too_large())
@@ -164,7 +185,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head, self._framing, self._since = False, 0, self.loop.time()
         if self.parser.get_method() == b"CONNECT":
             raise MalformedRequest("the method is CONNECT; expected another one: this is no proxy")
-        if not self.parser.should_upgrade():
+        if self._opens_stream:
+            # Only notes the method: the rest is the business of the protocol that takes over.
+            super().on_headers_complete()
+        elif not self.parser.should_upgrade():
             super().on_headers_complete()
             self.cycle.transport = _Answering(self)
 

@@ -60,6 +60,7 @@ def _load(runtime: Runtime) -> Iterator[Metric]:
         ("pose_workers_busy", "Workers at work.", runtime.workers.running),
         ("pose_workers_overdue", "Workers at work that nobody waits for.", runtime.workers.overdue),
         ("pose_requests_inside", "Admitted requests.", runtime.inside),
+        ("pose_streams", "Open connections to WS /stream.", runtime.streams.inside),
         ("pose_requests_limit", "Requests that are admitted at once.", runtime.admission.limit),
     ):
         yield GaugeMetricFamily(name, text, value=value)

@@ -51,7 +51,10 @@ class DrainingServer(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 lifespan="on",
-                ws="none",
+                # Not by compression: a small message could unpack to anything.
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                ws_max_size=settings.max_upload_bytes,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -73,7 +76,8 @@ class DrainingServer(uvicorn.Server):
             self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        drained = self._runtime.draining_s > 0 and self._runtime.inside == 0
+        busy = self._runtime.inside + self._runtime.streams.inside
+        drained = self._runtime.draining_s > 0 and busy == 0
         overdue = self._runtime.draining_s >= self._drain_timeout_s
         if drained or overdue or self._runtime.failure is not None:
             remaining_s = self._drain_timeout_s - self._runtime.draining_s

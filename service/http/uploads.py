@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from service.http.problems import MalformedRequest, UploadTimeout
 from service.http.schemas import MAX_BOXES, Boxes
-from service.inference.errors import ImageTooLarge, InvalidInput, UnsupportedImage
+from service.inference.errors import ImageTooLarge, InvalidInput, PoseError, UnsupportedImage
 from service.inference.image import ACCEPTED_MEDIA_TYPES
 from service.inference.types import Box
 
@@ -21,7 +21,7 @@ RAW_MEDIA_TYPES = ACCEPTED_MEDIA_TYPES | {"application/octet-stream"}
 MULTIPART = "multipart/form-data"
 _FIELDS = frozenset({"image", "boxes"})
 _CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
-_MULTIPART_OVERHEAD_BYTES = 64 * 1024
+MULTIPART_OVERHEAD_BYTES = 64 * 1024
 _LONGEST_NUMBER = 18
 """Digits; Python itself refuses to read numbers of some thousands."""
 _RATE_GRACE_S = 5.0
@@ -37,7 +37,7 @@ class Upload:
     boxes: tuple[Box, ...] | None = None
 
 
-class _FormParser(MultiPartParser):
+class FormParser(MultiPartParser):
     """Keeps files in memory, and refuses a form that stops before its last boundary."""
 
     # 0 never spills to a file: the body is bounded here, and the disk may be read-only.
@@ -51,7 +51,7 @@ class _FormParser(MultiPartParser):
             self._whole(body),
             max_files=max_files,
             max_fields=1,
-            max_part_size=_MULTIPART_OVERHEAD_BYTES,
+            max_part_size=MULTIPART_OVERHEAD_BYTES,
         )
         self._ended = False
 
@@ -92,7 +92,7 @@ async def read_upload(
         UploadTimeout: the body did not arrive in time, or comes too slowly.
     """
     media_type = _media_type(request, {MULTIPART, *RAW_MEDIA_TYPES})
-    async with _in_time(timeout_s):
+    async with within(timeout_s):
         if media_type == MULTIPART:
             return await _read_form(request, max_bytes, min_bytes_per_s)
         data = await _read_raw(request, max_bytes, min_bytes_per_s)
@@ -124,10 +124,10 @@ async def read_batch(
         UploadTimeout: the body did not arrive in time, or comes too slowly.
     """
     _media_type(request, {MULTIPART})
-    async with _in_time(timeout_s):
+    async with within(timeout_s):
         expected = f"at most {max_pictures} files 'image' and no other field"
-        body = _limited(request, max_bytes, min_bytes_per_s)
-        form = await _parse(request, body, max_files=max_pictures, expected=expected)
+        body = limited_body(request, max_bytes, min_bytes_per_s)
+        form = await parse_form(request, body, max_files=max_pictures, expected=expected)
         try:
             unknown = sorted(set(form) - {"image"})
             if unknown:
@@ -155,7 +155,7 @@ async def read_body(
         ImageTooLarge: the announced or the sent bytes exceed the limit.
         UploadTimeout: the body did not arrive in time, or comes too slowly.
     """
-    async with _in_time(timeout_s):
+    async with within(timeout_s):
         return await _read_raw(request, max_bytes, min_bytes_per_s)
 
 
@@ -178,7 +178,12 @@ def _media_type(request: Request, accepted: set[str]) -> str:
 
 
 @asynccontextmanager
-async def _in_time(timeout_s: float) -> AsyncGenerator[None]:
+async def within(timeout_s: float) -> AsyncGenerator[None]:
+    """Ends what is awaited in the block.
+
+    Raises:
+        UploadTimeout: it took too long.
+    """
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -189,14 +194,14 @@ async def _in_time(timeout_s: float) -> AsyncGenerator[None]:
 
 
 async def _read_raw(request: Request, max_bytes: int, min_bytes_per_s: int) -> bytes:
-    async with aclosing(_limited(request, max_bytes, min_bytes_per_s)) as stream:
+    async with aclosing(limited_body(request, max_bytes, min_bytes_per_s)) as stream:
         return b"".join([chunk async for chunk in stream])
 
 
 async def _read_form(request: Request, max_bytes: int, min_bytes_per_s: int) -> Upload:
     expected = "one file 'image' and at most one field 'boxes'"
-    body = _limited(request, max_bytes + _MULTIPART_OVERHEAD_BYTES, min_bytes_per_s)
-    form = await _parse(request, body, max_files=1, expected=expected)
+    body = limited_body(request, max_bytes + MULTIPART_OVERHEAD_BYTES, min_bytes_per_s)
+    form = await parse_form(request, body, max_files=1, expected=expected)
     try:
         data = await _image_of(form)
         boxes = _boxes_of(form)
@@ -207,13 +212,23 @@ async def _read_form(request: Request, max_bytes: int, min_bytes_per_s: int) -> 
     return Upload(data, boxes)
 
 
-async def _parse(
-    request: Request, body: AsyncGenerator[bytes], *, max_files: int, expected: str
+async def parse_form(
+    request: Request,
+    body: AsyncGenerator[bytes],
+    *,
+    max_files: int,
+    expected: str,
+    parser: type[FormParser] = FormParser,
 ) -> FormData:
+    """The fields of a form, to be closed by the caller.
+
+    Raises:
+        MalformedRequest: it is none, or has too many files or fields.
+    """
     _check_charset(request)
     async with aclosing(body) as chunks:
         try:
-            return await _FormParser(request.headers, chunks, max_files=max_files).parse()
+            return await parser(request.headers, chunks, max_files=max_files).parse()
         except MultiPartException as error:
             raise MalformedRequest(
                 f"the form is malformed: {error.message} Expected {expected}"
@@ -257,13 +272,16 @@ def _boxes_of(form: FormData) -> tuple[Box, ...] | None:
     return tuple(Box.from_xywh(*row) for row in rows)
 
 
-async def _limited(
-    request: Request, max_bytes: int, min_bytes_per_s: int
+async def limited_body(
+    request: Request,
+    max_bytes: int,
+    min_bytes_per_s: int,
+    too_large: type[PoseError] = ImageTooLarge,
 ) -> AsyncGenerator[bytes, None]:
     """The body's chunks, up to a limit that is checked on the announced length first."""
     announced = request.headers.get("content-length", "")[:_LONGEST_NUMBER]
     if announced.isdecimal() and int(announced) > max_bytes:
-        raise ImageTooLarge(f"the body has {announced} bytes; expected at most {max_bytes}")
+        raise too_large(f"the body has {announced} bytes; expected at most {max_bytes}")
     started, received = asyncio.get_running_loop().time(), 0
     async with aclosing(request.stream()) as stream:
         while True:
@@ -274,9 +292,7 @@ async def _limited(
                 return
             received += len(chunk)
             if received > max_bytes:
-                raise ImageTooLarge(
-                    f"the body has more than {max_bytes} bytes; expected at most that"
-                )
+                raise too_large(f"the body has more than {max_bytes} bytes; expected at most that")
             yield chunk
 
 

@@ -25,6 +25,18 @@ class ImageTooLarge(PoseError):
     """The upload exceeds a limit on bytes or pixels."""
 
 
+class InvalidVideo(PoseError):
+    """The bytes are not a video that can be decoded."""
+
+
+class UnsupportedVideo(InvalidVideo):
+    """The bytes are of a container that is not accepted."""
+
+
+class VideoTooLarge(PoseError):
+    """A video exceeds a limit on bytes, pixels, frames or seconds."""
+
+
 class InvalidBundle(PoseError):
     """A model file, its card or the pipeline table is missing, corrupt or inconsistent."""
 

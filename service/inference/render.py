@@ -1,5 +1,6 @@
 """People drawn into their picture, and a picture as a file."""
 
+import colorsys
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
@@ -24,6 +25,11 @@ _MAX_THICKNESS = 12
 # OpenCV takes points in fractions of a pixel.
 _SUBPIXEL_BITS = 4
 _JPEG_QUALITY = 92
+# Text of OpenCV's scale 0.5 in a picture of 640 pixels.
+_LABEL_SCALE, _LABEL_PICTURE = 0.5, 640
+# Multiples of it never come close to each other.
+_GOLDEN_RATIO = 0.618034
+_SATURATION = 0.6
 
 
 def draw_persons(
@@ -32,17 +38,19 @@ def draw_persons(
     skeleton: Skeleton,
     *,
     min_keypoint_score: float = DRAWN_KEYPOINT_SCORE,
+    track_ids: Sequence[int | None] = (),
 ) -> Image:
     """A copy of a picture with the edges and joints of people.
 
     The left side of the body is blue, the right side orange, what joins them green; the larger a
-    person, the thicker the lines.
+    person, the thicker the lines. Who is tracked has a box and a number in a colour of their own.
 
     Args:
         image: that the people were found in; not reduced.
         persons: drawn with the best one on top.
         skeleton: whose joints they have.
         min_keypoint_score: joints below, and the edges to them, are not drawn.
+        track_ids: one for each person, or none at all.
 
     Raises:
         ValueError: the picture is reduced.
@@ -52,6 +60,9 @@ def draw_persons(
     pixels = image.pixels.copy()
     for person in reversed(persons):
         _draw_person(pixels, person, skeleton, min_keypoint_score)
+    for person, track_id in zip(persons, track_ids, strict=bool(track_ids)):
+        if track_id is not None:
+            _draw_number(pixels, person, track_id)
     return Image(pixels)
 
 
@@ -80,6 +91,29 @@ def _draw_person(pixels: Pixels, person: Person, skeleton: Skeleton, min_score: 
     for joint, visible in zip(person.keypoints, shown, strict=True):
         if visible:
             _dot(pixels, joint, thickness)
+
+
+def _draw_number(pixels: Pixels, person: Person, track_id: int) -> None:
+    """A thin box around a person, with the number on its upper edge."""
+    colour = track_colour(track_id)
+    box = person.box
+    first, second = (round(box.x0), round(box.y0)), (round(box.x1) - 1, round(box.y1) - 1)
+    cv2.rectangle(pixels, first, second, colour, max(1, _thickness(person) // 2), cv2.LINE_AA)
+    text, scale = str(track_id), _LABEL_SCALE * max(pixels.shape[:2]) / _LABEL_PICTURE
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    # Above the box, but within the picture.
+    bottom = max(first[1], height + 2 * below)
+    corner = (first[0] + width + below, bottom - height - 2 * below)
+    cv2.rectangle(pixels, (first[0], bottom), corner, colour, cv2.FILLED)
+    place = (first[0] + below // 2, bottom - below)
+    cv2.putText(pixels, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _OUTLINE, 1, cv2.LINE_AA)
+
+
+def track_colour(track_id: int) -> Colour:
+    """A bright colour, far from those of the numbers before and after it."""
+    hue = track_id * _GOLDEN_RATIO % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(hue, _SATURATION, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def _thickness(person: Person) -> int:

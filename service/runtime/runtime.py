@@ -41,6 +41,7 @@ class Runtime:
         pipelines: to load at the start; the first is the default.
         workers: threads.
         max_waiting: requests that may be inside beside those that the workers are at.
+        max_streams: connections that may send frame after frame; their frames are requests.
         reload_interval_s: between two looks for changed files; None never looks.
     """
 
@@ -51,6 +52,7 @@ class Runtime:
         *,
         workers: int,
         max_waiting: int,
+        max_streams: int = 8,
         reload_interval_s: float | None = None,
     ) -> None:
         self._names = pipelines
@@ -69,6 +71,7 @@ class Runtime:
         )
         self.workers = Workers(workers)
         self.admission = Admission(workers=workers, max_waiting=max_waiting)
+        self.streams = Admission(workers=max_streams, max_waiting=0)
         self.checkup = Checkup(self.pipelines.check)
 
     @property

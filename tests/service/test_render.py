@@ -5,7 +5,7 @@ import skimage.data
 
 from service.inference.card import Skeleton
 from service.inference.image import ImageLimits, decode_image
-from service.inference.render import draw_persons, encode_image
+from service.inference.render import draw_persons, encode_image, track_colour
 from service.inference.types import Box, Image, Keypoint, Person, Reduction, Size
 
 SKELETON = Skeleton(
@@ -147,3 +147,35 @@ def test_reduced_picture_is_not_drawn_into():
 
     with pytest.raises(ValueError, match=r"reduced to 0\.5; expected all of its pixels"):
         draw_persons(reduced, [person()], SKELETON)
+
+
+def test_tracked_people_have_a_box_and_a_number_in_a_colour_of_their_own():
+    plain = draw_persons(grey(), [person(0.5)], SKELETON)
+    first = draw_persons(grey(), [person(0.5)], SKELETON, track_ids=[1])
+    second = draw_persons(grey(), [person(0.5)], SKELETON, track_ids=[2])
+
+    assert not has_colour(plain, track_colour(1))
+    assert has_colour(first, track_colour(1))
+    assert has_colour(second, track_colour(2))
+    # Left and right stay what they are.
+    assert has_colour(first, BLUE)
+    assert has_colour(first, ORANGE)
+
+
+def test_people_without_a_number_look_as_before():
+    plain = draw_persons(grey(), [person()], SKELETON)
+
+    assert (
+        draw_persons(grey(), [person()], SKELETON, track_ids=[None]).pixels == plain.pixels
+    ).all()
+
+
+def test_each_person_needs_a_place_for_a_number():
+    with pytest.raises(ValueError, match="zip"):
+        draw_persons(grey(), [person(), person()], SKELETON, track_ids=[1])
+
+
+def test_colours_of_numbers_that_follow_each_other_differ():
+    colours = np.array([track_colour(number) for number in range(1, 30)], float)
+
+    assert np.linalg.norm(np.diff(colours, axis=0), axis=1).min() > 60

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -21,10 +23,14 @@ from service.inference.repository import load_pipeline
 from service.logs import configure_logging
 from service.runtime.runtime import State
 from service.settings import Settings
+from tests.service import video_files
 from tests.service.conftest import Given
 
 DOT = (280, 200)
 """x, y of the white pixels in the `picture`: in the detector's first box, not in its second."""
+
+WHITE_FRAMES = 6
+"""Of the video `white`."""
 
 
 @pytest.fixture
@@ -81,6 +87,48 @@ def logged() -> Iterator[Callable[[], list[dict]]]:
     yield read
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def gate(estimator):
+    session = Gate(estimator.detector)
+    yield session
+    session.let(1000)
+
+
+@pytest.fixture
+def white(tmp_path):
+    """A video in which the detector sees two people in each frame."""
+    pictures = [np.full((128, 128, 3), 255, np.uint8)] * WHITE_FRAMES
+    return video_files.write(tmp_path / "white.mp4", pictures).read_bytes()
+
+
+@pytest.fixture
+def spool_dir(tmp_path, monkeypatch):
+    """Where temporary files go; nothing may be left in it."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+class Gate:
+    """A session whose runs wait until they are let go; it remembers how bright they were."""
+
+    def __init__(self, session) -> None:
+        self.card, self.provider = session.card, session.provider
+        self._session = session
+        self._places = threading.Semaphore(0)
+        self.seen: list[int] = []
+
+    def run(self, image):
+        self.seen.append(int(image.max()))
+        assert self._places.acquire(timeout=10)
+        return self._session.run(image)
+
+    def let(self, runs):
+        self._places.release(runs)
 
 
 def encode(pixels: np.ndarray, suffix: str = ".png") -> bytes:
