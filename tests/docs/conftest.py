@@ -43,7 +43,7 @@ class Workplace:
     """Where the commands of a page run.
 
     Attributes:
-        folder: the checkout in small, with `photo.jpg`, `photos/`, `mydata/` and `models/` to
+        folder: the checkout in small, with `photo.jpg`, `photos/`, `clip.mp4`, `mydata/` and `models/` to
             write into.
         port: of a service with the shipped models; 0 without one.
     """
@@ -96,6 +96,7 @@ def _checkout(folder: Path) -> Path:
     for name in ("one.jpg", "two.jpg"):
         shutil.copy(ROOT / "docs" / "astronaut.jpg", folder / "photos" / name)
     cv2.imwrite(str(folder / "street.png"), np.full((240, 320, 3), 90, np.uint8))
+    _write_clip(folder / "clip.mp4")
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     python = _PYTHON.format(python=sys.executable, root=ROOT)
@@ -103,3 +104,12 @@ def _checkout(folder: Path) -> Path:
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     return folder
+
+
+def _write_clip(path: Path) -> None:
+    """Four frames of the astronaut, who moves."""
+    photo = cv2.resize(cv2.imread(str(ROOT / "docs" / "astronaut.jpg")), (256, 256))
+    clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (256, 256))
+    for step in range(4):
+        clip.write(np.roll(photo, 2 * step, axis=1))
+    clip.release()

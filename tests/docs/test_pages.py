@@ -20,7 +20,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 EXTERNAL = re.compile(r"https://[a-z0-9.-]+\.[a-z]+(/[^\s]*)?")
 RUN = {"sh", "python", "diff"}
-SHOWN = {"json", "toml", "yaml", "nginx", "ini", ""}
+SHOWN = {"json", "toml", "yaml", "nginx", "ini", "", "text"}
 """Languages of what is shown: answers and files."""
 NOT_RUN = {
     ("quickstart.md", "needs Docker"),
