@@ -12,12 +12,12 @@ import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 import onnx
-import onnxruntime
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +27,8 @@ from service.inference.session import Session, open_session
 from service.inference.types import Floats
 from training.onnx_graph import to_onnx
 
+# These packages have no types: what is taken from them is Any.
+_onnx, _runtime = cast("Any", onnx), cast("Any", onnxruntime)
 _MODELS = Path("models")
 _WARM_UP_RUNS = 5
 _ROUNDS = 150
@@ -77,12 +79,10 @@ def _run_of_classifier(size: InputSize) -> Callable[[], object]:
     model = to_onnx(keras.Model(image, {"scores": keras.layers.Identity(name="scores")(scores)}))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classifier.onnx"
-        onnx.save(model, path)
-        options = onnxruntime.SessionOptions()
+        _onnx.save(model, path)
+        options = _runtime.SessionOptions()
         options.intra_op_num_threads = 1
-        session: Any = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
+        session = _runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     picture = _noise(size)
     return lambda: session.run(None, {"image": picture})
 

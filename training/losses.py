@@ -19,7 +19,8 @@ def network_loss(
         case HeatmapCodec() as codec:
             widths = () if skeleton is None else skeleton.sigmas
             sigmas = heatmap.joint_sigmas(codec, config.input, config.crop_padding, widths)
-            return heatmap.heatmap_loss(codec, *network.output.shape[1:3], sigmas)
+            _, height, width, _ = network.output.shape
+            return heatmap.heatmap_loss(codec, height, width, sigmas)
         case PixelClassCodec() as codec:
             return pixelclass.pixelclass_loss(codec, *network.output.shape[1:3])
         case SimccCodec() as codec:

@@ -106,12 +106,12 @@ def _with_expansion(network: keras.Model, config: BackboneConfig, weights: str) 
             f"{config.expansion:g}; train with that, then make it smaller with the verb slim"
         )
 
-    def clone(layer: keras.Layer) -> keras.Layer:
+    def clone(layer: Any) -> Any:
         settings = layer.get_config()
         if layer.name.endswith("_expand"):
             channels = config.expansion * layer.input.shape[-1]
             settings["filters"] = max(round(channels / _CHANNEL_BLOCK), 1) * _CHANNEL_BLOCK
-        return type(layer).from_config(settings)
+        return layer.__class__.from_config(settings)
 
     return keras.models.clone_model(network, clone_function=clone)
 

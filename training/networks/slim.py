@@ -8,9 +8,12 @@ import math
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from service.inference.errors import InvalidData
 from service.inference.types import Floats, Pixels
+
+Channels = npt.NDArray[np.intp]
 
 _BATCH = 8
 
@@ -82,7 +85,7 @@ def _moments(wide: keras.Model, blocks: list[str], crops: Pixels) -> list[tuple[
     return [(mean, square - np.square(mean)) for mean, square in averages]
 
 
-def _strongest(wide: keras.Model, narrow: keras.Model, block: str, variance: Floats) -> Floats:
+def _strongest(wide: keras.Model, narrow: keras.Model, block: str, variance: Floats) -> Channels:
     """The indices of the channels that stay, in their order."""
     (kernel,) = wide.get_layer("backbone").get_layer(f"{block}_project").get_weights()
     share = variance * np.square(kernel[0, 0]).sum(axis=-1)
@@ -93,7 +96,7 @@ def _strongest(wide: keras.Model, narrow: keras.Model, block: str, variance: Flo
 
 
 def _compensate(
-    wide: keras.Model, narrow: keras.Model, block: str, mean: Floats, kept: Floats
+    wide: keras.Model, narrow: keras.Model, block: str, mean: Floats, kept: Channels
 ) -> None:
     """Moves what the lost channels add on average into the batch normalisation that follows."""
     (kernel,) = wide.get_layer("backbone").get_layer(f"{block}_project").get_weights()
@@ -103,7 +106,7 @@ def _compensate(
     norm.set_weights([gamma, beta, moving_mean - mean[lost] @ kernel[0, 0, lost], variance])
 
 
-def _slice(weights: list[Floats], part: str, channels: Floats) -> list[Floats]:
+def _slice(weights: list[Floats], part: str, channels: Channels) -> list[Floats]:
     match part:
         case "expand" | "expand_BN" | "depthwise_BN":
             return [weight[..., channels] for weight in weights]
