@@ -43,8 +43,8 @@ class Workplace:
     """Where the commands of a page run.
 
     Attributes:
-        folder: the checkout in small, with `photo.jpg`, `photos/`, `clip.mp4`, `mydata/` and `models/`
-            to write into.
+        folder: the checkout in small, with `photo.jpg`, `photos/`, `clip.mp4`, `mydata/` and a
+            `models/` to write into.
         port: of a service with the shipped models; 0 without one.
     """
 
