@@ -77,9 +77,8 @@ def export_run(
         InvalidBundle: the exported file does not agree with Keras; the message has the figures.
     """
     run = open_run(run_folder)
-    card = make_card(
-        run.config, run.skeleton, _sources(run, licences or {}), name=name, version=version
-    )
+    sources = _sources(run, licences or {})
+    card = make_card(run.config, run.skeleton, sources, name=name, version=version)
     card = card.model_copy(update={"effort": run.effort()})
     target = free_folder(models_dir, card.reference, force=force)
     val_file = _validation_file(run, val, limit)

@@ -90,10 +90,7 @@ def create_app(
     door.install(app, settings, runtime, metrics, public=[file.path for file in page])
     app.add_middleware(Observe, metrics=metrics, tracing=tracing)
     problems.install(app)
-    _add_predict(app, Predict(settings, runtime, metrics))
-    _add_batch(app, Batch(settings, runtime, metrics))
-    _add_video(app, Video(settings, runtime, metrics))
-    app.add_api_websocket_route(STREAM_PATH, Stream(settings, runtime, metrics).stream)
+    _add_pose(app, settings, runtime, metrics)
     _add_status(app, Status(runtime, metrics))
     web.install(app, page)
     oip_routes.install(app, settings, runtime, metrics)
@@ -110,6 +107,13 @@ def _announce(metrics: Metrics, estimators: Mapping[str, PoseEstimator]) -> None
             keypoints=estimator.keypoints.card.reference,
             provider=provider(estimator),
         )
+
+
+def _add_pose(app: FastAPI, settings: Settings, runtime: Runtime, metrics: Metrics) -> None:
+    _add_predict(app, Predict(settings, runtime, metrics))
+    _add_batch(app, Batch(settings, runtime, metrics))
+    _add_video(app, Video(settings, runtime, metrics))
+    app.add_api_websocket_route(STREAM_PATH, Stream(settings, runtime, metrics).stream)
 
 
 def _add_predict(app: FastAPI, endpoint: Predict) -> None:
