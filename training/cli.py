@@ -20,6 +20,7 @@ _VERBS = {
     "benchmark": "time a run or a bundle per batch size",
     "info": "say what a run or a bundle is, how large and how much work",
     "slim": "make starting weights of a smaller network from a run",
+    "average": "make starting weights from the mean of several runs",
     "recipes": "list the recipes",
     "attention": "draw where a network with attention looks",
     "convert": "write another tool's labels as a COCO file",
