@@ -1,7 +1,7 @@
 """The verb `average`: the mean of the weights of several runs, as the start of another run.
 
-Source: Wortsman et al. 2022, Model Soups: networks that were trained on from the same weights lie so
-close together that their mean is better than each.
+Source: Wortsman et al. 2022, Model Soups: networks that were trained on from the same weights lie
+so close together that their mean is better than each.
 """
 
 from collections.abc import Sequence
