@@ -67,6 +67,23 @@ def test_the_channels_that_matter_most_stay(wide: keras.Model, crops: np.ndarray
     assert np.abs(slim).sum(axis=-1).min() > np.abs(kernel[:, :, weak, :]).sum(axis=-1).max()
 
 
+def test_a_block_that_is_tapped_inside_keeps_its_channels(crops: np.ndarray) -> None:
+    config = recipe("person-detector-debug")
+    slim = config.backbone.model_copy(update={"expansion": 4})
+    wide, narrow = (
+        build_network(one, None) for one in (config, config.model_copy(update={"backbone": slim}))
+    )
+    pictures = np.pad(crops, ((0, 0), (0, 32), (0, 32), (0, 0)))
+    copy_slimmed(wide, narrow, pictures)
+    widths = [
+        [net.get_layer("backbone").get_layer(f"{block}_expand").filters for net in (wide, narrow)]
+        for block in ("block_5", "block_6", "block_13")
+    ]
+    assert widths[0][0] > widths[0][1]
+    assert widths[1][0] == widths[1][1]
+    assert widths[2][0] == widths[2][1]
+
+
 def test_a_larger_network_cannot_be_filled(wide: keras.Model, crops: np.ndarray) -> None:
     narrow = build_network(_config(4), COCO)
     with pytest.raises(InvalidData, match="channels"):

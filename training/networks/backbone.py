@@ -97,7 +97,7 @@ def _network(
 
 
 def _with_expansion(network: keras.Model, config: BackboneConfig, weights: str) -> keras.Model:
-    """MobileNetV2 with fewer channels inside its blocks; those between them stay."""
+    """MobileNetV2 with fewer channels inside its blocks; those between them, and taps, stay."""
     if _plain(config.name) != "mobilenetv2":
         raise InvalidData(f"backbone.expansion: {config.name} has one expansion only")
     if weights != "none":
@@ -108,7 +108,7 @@ def _with_expansion(network: keras.Model, config: BackboneConfig, weights: str) 
 
     def clone(layer: Any) -> Any:
         settings = layer.get_config()
-        if layer.name.endswith("_expand"):
+        if layer.name.endswith("_expand") and f"{layer.name}_relu" not in config.taps:
             channels = config.expansion * layer.input.shape[-1]
             settings["filters"] = max(round(channels / _CHANNEL_BLOCK), 1) * _CHANNEL_BLOCK
         return layer.__class__.from_config(settings)

@@ -27,7 +27,7 @@ class BackboneConfig(Strict):
             `efficientnet-lite0`.
         alpha: width multiplier, for the MobileNets.
         expansion: of the inverted residual blocks of MobileNetV2, 6 in the paper; a trained network
-            is brought to fewer by the verb `slim`.
+            is brought to fewer by the verb `slim`. A block whose `_expand_relu` is a tap keeps 6.
         taps: what the neck or head gets, deepest first.
         frozen: keep the weights and the statistics.
         frozen_batch_norm: keep scales and statistics of the batch normalisations only, so that
