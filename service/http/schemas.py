@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidInput
-from service.inference.render import DRAWN_KEYPOINT_SCORE
-from service.inference.types import MAX_PERSONS
+from service.inference.types import DRAWN_KEYPOINT_SCORE, MAX_PERSONS
 
 MAX_BOXES = 100
 
@@ -80,8 +79,8 @@ class ModelDocument(BaseModel):
     """Which networks answered."""
 
     pipeline: str
-    detector: str = Field(examples=["person-detector/1"])
-    keypoints: str = Field(examples=["pose-mobilenetv2/1"])
+    detector: str = Field(examples=["person-detector/2"])
+    keypoints: str = Field(examples=["pose-mobilenetv2/2"])
 
 
 class ImageDocument(BaseModel):

@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 
 from service.inference.card import Skeleton
-from service.inference.types import Image, Keypoint, Person, Pixels
+from service.inference.types import DRAWN_KEYPOINT_SCORE, Image, Keypoint, Person, Pixels
 
 Colour = tuple[int, int, int]
 
-DRAWN_KEYPOINT_SCORE = 0.3
-"""Joints below are probably not in the picture."""
 
 # Blue and orange: colour-blind people can tell left from right too.
 _LEFT: Colour = (0, 158, 255)

@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.floating]
 """Floating-point array; its shape is in the docstring of who takes or gives it."""
 MAX_PERSONS = 20
 """People per picture unless the caller asks for another number."""
+DRAWN_KEYPOINT_SCORE = 0.3
+"""Joints below are probably not in the picture."""
 
 
 @dataclass(frozen=True, slots=True)

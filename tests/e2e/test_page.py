@@ -318,7 +318,7 @@ def test_pictures_are_shown_upright(opened):
 def test_models_are_shown_and_another_pipeline_can_be_chosen(open_page, tmp_path):
     for bundle in ("person-detector", "pose-mobilenetv2"):
         (tmp_path / bundle).symlink_to(ROOT / "models" / bundle)
-    entry = 'detector = "person-detector/1"\nkeypoints = "pose-mobilenetv2/1"\n'
+    entry = 'detector = "person-detector/2"\nkeypoints = "pose-mobilenetv2/2"\n'
     (tmp_path / "pipelines.toml").write_text(
         f"[default]\n{entry}min_person_score = 0.2\n[strict]\n{entry}min_person_score = 0.5\n"
     )

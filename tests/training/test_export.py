@@ -130,7 +130,7 @@ def test_card_tells_data_configuration_and_figures(bundle: Path, pose_run: Run) 
     assert card.metrics[f"{name}/pictures"] == PICTURES
     assert card.metrics[f"{name}/people"] == PEOPLE
     assert 0 <= card.metrics[f"{name}/gt-boxes/AP"] <= card.metrics[f"{name}/gt-boxes/AP50"] <= 1
-    assert f"{name}/gt-boxes/AP" in (bundle / "README.md").read_text()
+    assert f"| `{name}/gt-boxes` |" in (bundle / "README.md").read_text()
 
 
 def test_detector_is_measured_by_its_boxes_on_the_first_pictures(

@@ -9,7 +9,7 @@ _TAPS = ("out_relu", "block_13_expand_relu", "block_6_expand_relu")
 
 
 def person_detector() -> TrainConfig:
-    """MobileNetV2 with a feature pyramid, centres and box sides at stride 8, 288x288.
+    """MobileNetV2 with a feature pyramid, centres and box sides at stride 8, 320x320.
 
     Command: `python -m training train --recipe person-detector --data.train TRAIN.json --data.val
     VAL.json --backbone-weights imagenet --output runs/person-detector`. On a CPU start with
@@ -25,7 +25,7 @@ def person_detector() -> TrainConfig:
     return TrainConfig(
         recipe="person-detector",
         task="detection",
-        input=InputSize(height=288, width=288),
+        input=InputSize(height=320, width=320),
         backbone=BackboneConfig(taps=_TAPS),
         neck=PyramidNeck(channels=(96, 96, 96), refine_blocks=1),
         head=DenseHead(channels=96),
