@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from service.inference.errors import InvalidData, InvalidInput
-from training.config import DataSet, Weights
+from training.config import DataSet, TrainConfig, Weights
 from training.data.coco import read_coco
 from training.keras_session import provisional_card
 from training.network_inputs import draw_inputs
+from training.networks.config import PyramidNeck
 from training.networks.slim import copy_slimmed
 from training.run import empty_network, open_run
 
@@ -14,32 +15,53 @@ _INPUTS = 128
 
 
 def slim_run(
-    folder: Path, expansion: float, data: DataSet, output: Path, weights: Weights = "best"
+    folder: Path,
+    data: DataSet,
+    output: Path,
+    *,
+    expansion: float | None = None,
+    deep_channels: int | None = None,
+    weights: Weights = "best",
 ) -> None:
-    """Writes weights for `--init-weights` of a run with `--backbone.expansion`.
+    """Writes weights for `--init-weights` of a run with other `backbone.expansion` or neck.
 
     Args:
         folder: of a run whose backbone is MobileNetV2.
-        expansion: of the smaller network's blocks.
         data: people or pictures on which the channels are compared.
         output: a file whose name ends in `.weights.h5`.
+        expansion: of the smaller network's blocks; None keeps it.
+        deep_channels: of the smaller network's pyramid; None keeps them.
         weights: of the run.
 
     Raises:
-        InvalidInput: the expansion is not smaller than the run's.
+        InvalidInput: nothing would be smaller than in the run.
         InvalidData: the run or the data cannot be used.
     """
     if not output.name.endswith(".weights.h5"):
         raise InvalidData(f"output: {output} must end in .weights.h5")
     run = open_run(folder)
-    backbone = run.config.backbone
-    if not 1 <= expansion < backbone.expansion:
-        raise InvalidInput(
-            f"expansion: got {expansion:g}, expected 1 or more and less than the run's "
-            f"{backbone.expansion:g}"
-        )
+    config = _smaller(run.config, expansion, deep_channels)
     inputs = draw_inputs(provisional_card(run.config, run.skeleton), [read_coco(data)], _INPUTS)
-    slimmer = backbone.model_copy(update={"expansion": expansion})
-    narrow = empty_network(run.config.model_copy(update={"backbone": slimmer}), run.skeleton)
+    narrow = empty_network(config, run.skeleton)
     copy_slimmed(run.network(weights), narrow, inputs)
     narrow.save_weights(output)
+
+
+def _smaller(config: TrainConfig, expansion: float | None, deep: int | None) -> TrainConfig:
+    backbone, neck = config.backbone, config.neck
+    if expansion is None and deep is None:
+        raise InvalidInput("expansion: say what shall be smaller, this or deep_channels")
+    if expansion is not None:
+        _check("expansion", expansion, backbone.expansion)
+        backbone = backbone.model_copy(update={"expansion": expansion})
+    if deep is not None:
+        _check("deep_channels", deep, neck.deep_channels if isinstance(neck, PyramidNeck) else 0)
+        neck = None if neck is None else neck.model_copy(update={"deep_channels": deep})
+    return config.model_copy(update={"backbone": backbone, "neck": neck})
+
+
+def _check(name: str, wanted: float, before: float) -> None:
+    if not 1 <= wanted < before:
+        raise InvalidInput(
+            f"{name}: got {wanted:g}, expected 1 or more and less than the run's {before:g}"
+        )

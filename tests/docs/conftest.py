@@ -108,7 +108,9 @@ def _checkout(folder: Path) -> Path:
 
 def _write_clip(path: Path) -> None:
     """Four frames of the astronaut, who moves."""
-    photo = cv2.resize(cv2.imread(str(ROOT / "docs" / "astronaut.jpg")), (256, 256))
+    photo = cv2.imread(str(ROOT / "docs" / "astronaut.jpg"))
+    assert photo is not None
+    photo = cv2.resize(photo, (256, 256))
     clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (256, 256))
     for step in range(4):
         clip.write(np.roll(photo, 2 * step, axis=1))

@@ -84,6 +84,20 @@ def test_a_block_that_is_tapped_inside_keeps_its_channels(crops: np.ndarray) -> 
     assert widths[2][0] == widths[2][1]
 
 
+def test_the_deep_convolution_of_the_pyramid_loses_what_it_does_not_use(crops: np.ndarray) -> None:
+    config = _config(6)
+    assert isinstance(config.neck, PyramidNeck)
+    necks = [config.neck.model_copy(update={"deep_channels": channels}) for channels in (32, 24)]
+    wide, narrow = (build_network(config.model_copy(update={"neck": one}), COCO) for one in necks)
+    norm = wide.get_layer("deep_bn")
+    gamma, beta, mean, variance = norm.get_weights()
+    # The same everywhere and in every picture, whatever listens to it.
+    gamma[::4], beta[::4] = 0, 1.5
+    norm.set_weights([gamma, beta, mean, variance])
+    copy_slimmed(wide, narrow, crops)
+    np.testing.assert_allclose(np.asarray(narrow(crops)), np.asarray(wide(crops)), atol=1e-4)
+
+
 def test_a_larger_network_cannot_be_filled(wide: keras.Model, crops: np.ndarray) -> None:
     narrow = build_network(_config(4), COCO)
     with pytest.raises(InvalidData, match="channels"):

@@ -16,7 +16,12 @@ class SlimOptions(Options):
     model_config = SettingsConfigDict(cli_prog_name="python -m training slim")
 
     run: CliPositionalArg[Path] = Field(description="Folder of the run.")
-    expansion: float = Field(description="Of the blocks, below the run's; the usual is 6.")
+    expansion: float | None = Field(
+        default=None, description="Of the blocks, below the run's; the usual is 6."
+    )
+    deep_channels: int | None = Field(
+        default=None, description="Of the pyramid's deep convolution, below the run's."
+    )
     data: str = Field(description="COCO file whose samples tell which channels are used.")
     weights: Weights = Field(default="best", description="Of the run: best, final or raw.")
     output: Path = Field(description="File to write, ending in .weights.h5.")
@@ -29,13 +34,16 @@ def run(arguments: Sequence[str]) -> int:
 
     slim_run(
         options.run,
-        options.expansion,
         DataSet.model_validate(options.data),
         options.output,
-        options.weights,
+        expansion=options.expansion,
+        deep_channels=options.deep_channels,
+        weights=options.weights,
     )
-    print(
-        f"wrote {options.output}: train with --backbone.expansion {options.expansion:g} "
-        f"--init-weights {options.output}"
-    )
+    changed = {
+        "--backbone.expansion": options.expansion,
+        "--neck.deep-channels": options.deep_channels,
+    }
+    flags = [f"{flag} {value:g}" for flag, value in changed.items() if value is not None]
+    print(f"wrote {options.output}: train with {' '.join(flags)} --init-weights {options.output}")
     return OK
