@@ -111,7 +111,8 @@ def _effort(card: ModelCard) -> str:
     took = card.effort
     if took is None:
         return ""
-    return f" It saw {took.samples:,} samples in {took.hours:.1f} hours on {took.processor}."
+    samples = f"{took.samples:,} samples"
+    return f" This last run saw {samples} in {took.hours:.1f} hours on {took.processor}."
 
 
 def _data(card: ModelCard) -> str:
