@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import httpx
@@ -28,15 +29,16 @@ MODELS = Path(__file__).parents[2] / "models"
 class Server:
     """A running `python -m service serve`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, log: IO[str]) -> None:
         self.process = process
+        self._log = log
         self.port = port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S)
 
     def wait_until_ready(self) -> "Server":
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.process.communicate()
+            assert self.process.poll() is None, self._written()
             try:
                 if self.client.get("/health/ready").status_code == 200:
                     return self
@@ -50,13 +52,18 @@ class Server:
 
     def leave(self) -> tuple[int, str]:
         """The exit code and what was written to stderr, once the process has ended."""
-        _, stderr = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, stderr
+        code = self.process.wait(timeout=PATIENCE_S)
+        return code, self._written()
 
     def kill(self) -> None:
         self.client.close()
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._log.close()
+
+    def _written(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
 
 
 Launch = Callable[..., Server]
@@ -133,8 +140,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Opened]]:
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[Server]:
     """A server with the models that ship, which the tests of a module share."""
-    # Nobody reads its log while it runs: with a line for each request the pipe would be full.
-    server = start_server(models_dir=MODELS, log_level="warning")
+    server = start_server(models_dir=MODELS)
     yield server.wait_until_ready()
     server.kill()
 
@@ -161,14 +167,16 @@ def start_server(*command: str, **settings: object) -> Server:
         **{name: value for name, value in os.environ.items() if not name.startswith("POSE_")},
         **{f"POSE_{name.upper()}": str(value) for name, value in variables.items()},
     }
+    # No pipe: nobody would read it while the server runs, and a full one would stop it.
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - the server's handle closes it
     process = subprocess.Popen(
         [sys.executable, *(command or ("-m", "service", "serve"))],
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
         text=True,
     )
-    return Server(process, port)
+    return Server(process, port, log)
 
 
 def free_port() -> int:
