@@ -12,6 +12,7 @@ import numpy as np
 from service.inference.errors import InvalidData, InvalidInput
 from training.config import Weights
 from training.run import open_run
+from training.weights_name import require_weights_name
 
 
 def average_runs(folders: Sequence[Path], output: Path, weights: Weights = "best") -> None:
@@ -26,8 +27,7 @@ def average_runs(folders: Sequence[Path], output: Path, weights: Weights = "best
         InvalidInput: there are not two runs.
         InvalidData: a run cannot be used, or has other layers than the first.
     """
-    if not output.name.endswith(".weights.h5"):
-        raise InvalidData(f"output: {output} must end in .weights.h5")
+    require_weights_name(output)
     if len(folders) < 2:
         raise InvalidInput(f"runs: got {len(folders)}, expected at least two")
     network, *others = [open_run(folder).network(weights) for folder in folders]

@@ -19,6 +19,7 @@ from training.networks.unfold import unfold
 from training.open_model import onnx_file, open_model
 from training.parity import Difference, check_parity
 from training.run import empty_network
+from training.weights_name import require_weights_name
 
 _INPUTS = 128
 # Parts of the package have no types: what is taken from it is typed where it is taken.
@@ -42,8 +43,7 @@ def import_bundle(bundle: Path, data: DataSet, output: Path) -> tuple[TrainConfi
         InvalidBundle: the file or its card is not valid.
         InvalidData: the bundle cannot be turned back, or the data cannot be used.
     """
-    if not output.name.endswith(".weights.h5"):
-        raise InvalidData(f"output: {output} must end in .weights.h5")
+    require_weights_name(output)
     file = onnx_file(bundle)
     if file is None:
         raise InvalidData(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from service.inference.errors import InvalidData
 from training.config import DataSet
 from training.data.coco import read_coco
 from training.keras_session import provisional_card
@@ -10,6 +9,7 @@ from training.network_inputs import draw_inputs
 from training.networks.build import build_network
 from training.networks.movenet import load_movenet, read_tfjs_weights
 from training.recipes import recipe
+from training.weights_name import require_weights_name
 
 _CROPS = 128
 
@@ -26,8 +26,7 @@ def import_movenet(model_json: Path, data: DataSet, output: Path, recipe_name: s
     Raises:
         InvalidData: a file is missing or does not fit.
     """
-    if not output.name.endswith(".weights.h5"):
-        raise InvalidData(f"output: {output} must end in .weights.h5")
+    require_weights_name(output)
     config = recipe(recipe_name).model_copy(update={"backbone_weights": "none"})
     coco = read_coco(data)
     network = build_network(config, coco.skeleton)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.inference.errors import InvalidData, InvalidInput
+from service.inference.errors import InvalidInput
 from training.config import DataSet, TrainConfig, Weights
 from training.data.coco import read_coco
 from training.keras_session import provisional_card
@@ -10,6 +10,7 @@ from training.network_inputs import draw_inputs
 from training.networks.config import PyramidNeck
 from training.networks.slim import copy_slimmed
 from training.run import empty_network, open_run
+from training.weights_name import require_weights_name
 
 _INPUTS = 128
 
@@ -37,8 +38,7 @@ def slim_run(
         InvalidInput: nothing would be smaller than in the run.
         InvalidData: the run or the data cannot be used.
     """
-    if not output.name.endswith(".weights.h5"):
-        raise InvalidData(f"output: {output} must end in .weights.h5")
+    require_weights_name(output)
     run = open_run(folder)
     config = _smaller(run.config, expansion, deep_channels)
     inputs = draw_inputs(provisional_card(run.config, run.skeleton), [read_coco(data)], _INPUTS)
