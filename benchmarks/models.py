@@ -2,6 +2,8 @@
 
 Each network and, in turns with it, the classifier MobileNetV2 (width 1, 1,000 classes) on an input
 of the same size, as a unit of what this machine can do. Bundles: those of the pipelines, or given.
+Then, in turns with each other, the networks of each pipeline for a picture of one and of three
+people.
 """
 
 import logging
@@ -10,7 +12,7 @@ import tempfile
 import time
 import tomllib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,8 +32,11 @@ from training.onnx_graph import to_onnx
 # These packages have no types: what is taken from them is Any.
 _onnx, _runtime = cast("Any", onnx), cast("Any", onnxruntime)
 _MODELS = Path("models")
+_PEOPLE = (1, 3)
 _WARM_UP_RUNS = 5
 _ROUNDS = 150
+
+Pipelines = Mapping[str, Mapping[str, object]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,7 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     table = Table(title="one run on one thread, medians")
     for heading in ("bundle", "input", "ms", "MobileNetV2 ms", "ratio", "MB"):
         table.add_column(heading, justify="left" if heading == "bundle" else "right")
-    for reference in arguments or _of_pipelines():
+    pipelines = tomllib.loads((_MODELS / "pipelines.toml").read_text())
+    for reference in arguments or _bundles(pipelines):
         file = _MODELS / reference / "model.onnx"
         session = open_session(file, Execution(device="cpu", threads=1))
         own, other = _in_turns(_run_of(session), _run_of_classifier(session.card.input))
@@ -55,18 +61,42 @@ def main(arguments: Sequence[str]) -> None:
             f"{file.stat().st_size / 1e6:.1f}",
         )
     Console().print(table)
+    if not arguments:
+        Console().print(_compared(pipelines))
 
 
-def _of_pipelines() -> list[str]:
-    pipelines = tomllib.loads((_MODELS / "pipelines.toml").read_text())
+def _bundles(pipelines: Pipelines) -> list[str]:
     names = [str(one[role]) for one in pipelines.values() for role in ("detector", "keypoints")]
     return list(dict.fromkeys(names))
 
 
-def _run_of(session: Session) -> Callable[[], object]:
-    size = session.card.input
-    picture = _noise(size)
-    return lambda: session.run(picture)
+def _compared(pipelines: Pipelines) -> Table:
+    """Detector and keypoint network together, against the first pipeline."""
+    table = Table(title="both networks for one picture, one thread, medians")
+    for heading in ("pipeline", "people", "ms", "the first / this"):
+        table.add_column(heading, justify="left" if heading == "pipeline" else "right")
+    for people in _PEOPLE:
+        runs = [_run_of_pipeline(pair, people) for pair in pipelines.values()]
+        seconds = _in_turns(*runs)
+        for name, own in zip(pipelines, seconds, strict=True):
+            ratio = np.median(seconds[0] / own)
+            table.add_row(name, f"{people}", f"{np.median(own) * 1e3:.2f}", f"{ratio:.2f}")
+    return table
+
+
+def _run_of_pipeline(pair: Mapping[str, object], people: int) -> Callable[[], object]:
+    execution = Execution(device="cpu", threads=1)
+    detector, keypoints = (
+        open_session(_MODELS / str(pair[role]) / "model.onnx", execution)
+        for role in ("detector", "keypoints")
+    )
+    detect, estimate = _run_of(detector), _run_of(keypoints, people)
+    return lambda: (detect(), estimate())
+
+
+def _run_of(session: Session, batch: int = 1) -> Callable[[], object]:
+    pictures = np.repeat(_noise(session.card.input), batch, axis=0)
+    return lambda: session.run(pictures)
 
 
 def _run_of_classifier(size: InputSize) -> Callable[[], object]:

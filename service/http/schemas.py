@@ -79,8 +79,8 @@ class ModelDocument(BaseModel):
     """Which networks answered."""
 
     pipeline: str
-    detector: str = Field(examples=["person-detector/2"])
-    keypoints: str = Field(examples=["pose-mobilenetv2/2"])
+    detector: str = Field(examples=["person-detector/3"])
+    keypoints: str = Field(examples=["pose-mobilenetv2/3"])
 
 
 class ImageDocument(BaseModel):

@@ -10,8 +10,8 @@ from docs.tables.models import bundle_table, pipeline_table, what_ships
 from docs.tables.pages import renewed
 from tests.docs.blocks import ROOT
 
-FAST = """
-[fast]
+SMALL = """
+[small]
 detector = "person-detector"
 keypoints = "pose-small/2"
 min_person_score = 0.3
@@ -24,8 +24,8 @@ def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
     shutil.copytree(ROOT / "models", folder)
     with (folder / "pipelines.toml").open("a") as file:
-        file.write(FAST)
-    (bundle,) = folder.glob("pose-mobilenetv2/2")
+        file.write(SMALL)
+    (bundle,) = folder.glob("pose-mobilenetv2/3")
     shutil.copytree(bundle, folder / "pose-small" / "2")
     path = folder / "pose-small" / "2" / "card.json"
     card = json.loads(path.read_text())
@@ -39,18 +39,18 @@ def test_every_pipeline_and_bundle_has_a_row(models: Path) -> None:
 
     assert "| `pose-small/2` | 192x128 crop |" in table
     assert "| AP 0.500, AP50 0.750 with true boxes (7 pictures of own/val) |" in table
-    assert "| `fast`, end to end | | | AP not measured |" in table
-    assert table.count("`person-detector/2`") == 1
+    assert "| `small`, end to end | | | AP not measured |" in table
+    assert table.count("`person-detector/3`") == 1
 
 
 def test_a_bundle_without_its_version_is_the_newest(models: Path) -> None:
-    assert "| `fast` | `person-detector/2` | `pose-small/2` | 0.3 |" in pipeline_table(models)
+    assert "| `small` | `person-detector/3` | `pose-small/2` | 0.3 |" in pipeline_table(models)
 
 
 def test_bundles_that_no_pipeline_names_are_listed_too(models: Path) -> None:
-    (models / "pipelines.toml").write_text(FAST)
+    (models / "pipelines.toml").write_text(SMALL)
 
-    assert "`pose-mobilenetv2/2`" in bundle_table(models)
+    assert "`pose-mobilenetv2/3`" in bundle_table(models)
 
 
 def test_only_what_stands_between_the_marks_is_written() -> None:

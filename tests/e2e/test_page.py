@@ -125,13 +125,13 @@ def test_the_code_asks_exactly_this_question(opened, shipped, tmp_path):
     words = shlex.split(opened["#curl"].text_content().replace("\\\n", " "))
     assert words == [
         *("curl", "--data-binary", f"@{name}", "-H", "Content-Type: image/jpeg"),
-        f"http://127.0.0.1:{shipped.port}/predict?min_person_score=0.23&min_keypoint_score=0.3",
+        f"http://127.0.0.1:{shipped.port}/predict?min_person_score=0.16&min_keypoint_score=0.3",
     ]
     (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
     code = opened["#python"].text_content() + "\nassert len(answer.persons) == 1"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    assert "min_person_score=0.23" in code
+    assert "min_person_score=0.16" in code
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", INSECURE_HOST])
@@ -318,7 +318,7 @@ def test_pictures_are_shown_upright(opened):
 def test_models_are_shown_and_another_pipeline_can_be_chosen(open_page, tmp_path):
     for bundle in ("person-detector", "pose-mobilenetv2"):
         (tmp_path / bundle).symlink_to(ROOT / "models" / bundle)
-    entry = 'detector = "person-detector/2"\nkeypoints = "pose-mobilenetv2/2"\n'
+    entry = 'detector = "person-detector/3"\nkeypoints = "pose-mobilenetv2/3"\n'
     (tmp_path / "pipelines.toml").write_text(
         f"[default]\n{entry}min_person_score = 0.2\n[strict]\n{entry}min_person_score = 0.5\n"
     )

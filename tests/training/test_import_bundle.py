@@ -259,7 +259,7 @@ def test_a_file_that_train_would_not_take_is_not_written(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", ["pose-mobilenetv2/2", "person-detector/2"])
+@pytest.mark.parametrize("reference", ["pose-mobilenetv2/3", "person-detector/3"])
 def test_the_first_models_that_shipped_come_back(
     reference: str, people: DataSet, tmp_path: Path
 ) -> None:
