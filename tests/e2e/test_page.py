@@ -83,7 +83,7 @@ def test_sliders_begin_at_the_pipelines_defaults(opened, shipped):
 def test_downloads_are_what_the_service_answers_with_these_limits(opened, shipped):
     opened.add_astronaut()
     opened.move("#joint-score", *["ArrowRight"] * 20)
-    query = {"min_person_score": 0.22, "min_keypoint_score": 0.5}
+    query = {"min_person_score": 0.15, "min_keypoint_score": 0.5}
     answers = {
         name: shipped.client.post(
             "/predict",
