@@ -1,7 +1,8 @@
 """What the bundles of a pipeline cost: `python -m benchmarks.models`, one ONNX Runtime thread.
 
 Each network and, in turns with it, the classifier MobileNetV2 (width 1, 1,000 classes) on an input
-of the same size, as a unit of what this machine can do. Bundles: those of the pipelines, or given.
+of the same size, as a unit of what this machine can do, for each size that the network takes.
+Bundles: those of the pipelines, or given.
 Then, in turns with each other, the networks of each pipeline for a picture of one and of three
 people.
 """
@@ -23,10 +24,9 @@ import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from rich.console import Console
 from rich.table import Table
 
-from service.inference.card import InputSize
 from service.inference.execution import Execution
 from service.inference.session import Session, open_session
-from service.inference.types import Floats
+from service.inference.types import Floats, Size
 from training.onnx_graph import to_onnx
 
 # These packages have no types: what is taken from them is Any.
@@ -50,16 +50,16 @@ def main(arguments: Sequence[str]) -> None:
     for reference in arguments or _bundles(pipelines):
         file = _MODELS / reference / "model.onnx"
         session = open_session(file, Execution(device="cpu", threads=1))
-        own, other = _in_turns(_run_of(session), _run_of_classifier(session.card.input))
-        size = session.card.input
-        table.add_row(
-            reference,
-            f"{size.height}x{size.width}",
-            f"{np.median(own) * 1e3:.2f}",
-            f"{np.median(other) * 1e3:.2f}",
-            f"{np.median(own / other):.2f}",
-            f"{file.stat().st_size / 1e6:.1f}",
-        )
+        for size in session.card.sizes:
+            own, other = _in_turns(_run_of(session, size), _run_of_classifier(size))
+            table.add_row(
+                reference,
+                f"{size.height}x{size.width}",
+                f"{np.median(own) * 1e3:.2f}",
+                f"{np.median(other) * 1e3:.2f}",
+                f"{np.median(own / other):.2f}",
+                f"{file.stat().st_size / 1e6:.1f}",
+            )
     Console().print(table)
     if not arguments:
         Console().print(_compared(pipelines))
@@ -90,16 +90,17 @@ def _run_of_pipeline(pair: Mapping[str, object], people: int) -> Callable[[], ob
         open_session(_MODELS / str(pair[role]) / "model.onnx", execution)
         for role in ("detector", "keypoints")
     )
-    detect, estimate = _run_of(detector), _run_of(keypoints, people)
+    detect = _run_of(detector, detector.card.sizes[0])
+    estimate = _run_of(keypoints, keypoints.card.sizes[0], people)
     return lambda: (detect(), estimate())
 
 
-def _run_of(session: Session, batch: int = 1) -> Callable[[], object]:
-    pictures = np.repeat(_noise(session.card.input), batch, axis=0)
+def _run_of(session: Session, size: Size, batch: int = 1) -> Callable[[], object]:
+    pictures = np.repeat(_noise(size), batch, axis=0)
     return lambda: session.run(pictures)
 
 
-def _run_of_classifier(size: InputSize) -> Callable[[], object]:
+def _run_of_classifier(size: Size) -> Callable[[], object]:
     """With its normalisation inside, as our networks have it."""
     image = keras.Input((size.height, size.width, 3), dtype="uint8", name="image")
     classifier = keras.applications.MobileNetV2(
@@ -117,7 +118,7 @@ def _run_of_classifier(size: InputSize) -> Callable[[], object]:
     return lambda: session.run(None, {"image": picture})
 
 
-def _noise(size: InputSize) -> Any:
+def _noise(size: Size) -> Any:
     return np.random.default_rng(0).integers(0, 256, (1, size.height, size.width, 3), np.uint8)
 
 

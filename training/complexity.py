@@ -9,6 +9,7 @@ from typing import Any, cast
 import onnx
 
 from service.inference.errors import InvalidBundle
+from service.inference.types import Size
 
 Shape = tuple[int, ...]
 
@@ -39,8 +40,12 @@ class Complexity:
     macs: int
 
 
-def complexity(model: onnx.ModelProto) -> Complexity:
+def complexity(model: onnx.ModelProto, size: Size | None = None) -> Complexity:
     """Counts a network's parameters, and its multiply-adds for a batch of one.
+
+    Args:
+        model: the network.
+        size: of the picture, for a network that takes several.
 
     Convolutions, transposed convolutions and matrix products count, as in the tables of the
     papers; biases, activations, resizing and decoding do not.
@@ -50,7 +55,7 @@ def complexity(model: onnx.ModelProto) -> Complexity:
 
     Source: Sandler et al. 2018, table 4: MobileNetV2 1.0 at 224x224 has 300 M multiply-adds.
     """
-    shapes = _shapes(model)
+    shapes = _shapes(model, size)
     return Complexity(
         parameters=_parameters(model.graph),
         macs=sum(_macs(node, shapes) for node in model.graph.node),
@@ -66,14 +71,17 @@ def _parameters(graph: onnx.GraphProto) -> int:
     )
 
 
-def _shapes(model: onnx.ModelProto) -> Mapping[str, Shape]:
+def _shapes(model: onnx.ModelProto, size: Size | None) -> Mapping[str, Shape]:
     """The shapes of all tensors for a batch of one; tensors of unknown shape are left out."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     # What is noted there holds for the open batch axis.
     fixed.graph.ClearField("value_info")
     for value in fixed.graph.input:
-        value.type.tensor_type.shape.dim[0].dim_value = 1
+        dims = value.type.tensor_type.shape.dim
+        dims[0].dim_value = 1
+        if size is not None:
+            dims[1].dim_value, dims[2].dim_value = size.height, size.width
     for value in fixed.graph.output:
         value.type.tensor_type.ClearField("shape")
     graph = _onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from service.inference.card import InputSize, Name, Task
 from service.inference.cores import available_cores
-from training.codecs.config import Codec
+from training.codecs.config import CenterNetCodec, Codec
 from training.networks.config import (
     BackboneConfig,
     DeconvNeck,
@@ -169,6 +169,9 @@ class TrainConfig(Strict):
         recipe: that the values started from.
         task: `keypoints` or `detection`.
         input: size of the network's input.
+        oblong_inputs: a detector whose input is square also takes a lying and an upright one of no
+            more pixels; a picture is then shown to the one that fits it best. It is trained on the
+            square.
         crop_padding: factor on the box around a person (keypoints only).
         backbone_weights: `imagenet`, `none` or a file of weights for the backbone.
         init_weights: weights of a whole network (a run's, or converted) to start from; layers of
@@ -191,6 +194,7 @@ class TrainConfig(Strict):
     recipe: str
     task: Task
     input: InputSize
+    oblong_inputs: bool = False
     crop_padding: float = Field(default=1.25, ge=1.0, le=4.0)
     backbone: BackboneConfig
     backbone_weights: str = "imagenet"
@@ -228,10 +232,25 @@ class TrainConfig(Strict):
             raise ValueError(f"head {self.head.kind} does not answer codec {self.codec.kind}")
         if self.input.height % 32 or self.input.width % 32:
             raise ValueError(f"input must be multiples of 32, got {self.input}")
+        self._check_oblong()
         if self.epoch_samples < self.batch_size:
             raise ValueError(f"epoch_samples {self.epoch_samples} < batch_size {self.batch_size}")
         self._check_taps()
         return self
+
+    def _check_oblong(self) -> None:
+        codec = self.codec
+        if not isinstance(codec, CenterNetCodec):
+            if self.oblong_inputs:
+                raise ValueError(f"oblong_inputs are for detectors, codec {codec.kind} for joints")
+            return
+        for size in self.other_inputs:
+            cells = size.height * size.width // codec.stride**2
+            if cells < codec.slots:
+                raise ValueError(
+                    f"codec.slots {codec.slots} are more than the {cells} cells of an input of "
+                    f"{size.height}x{size.width}: leave oblong_inputs out"
+                )
 
     def _check_taps(self) -> None:
         taps = len(self.backbone.taps)
@@ -250,6 +269,16 @@ class TrainConfig(Strict):
                 raise ValueError("head fcn8s takes the backbone's taps: leave the neck out (none)")
             case _:
                 pass
+
+    @property
+    def other_inputs(self) -> tuple[InputSize, ...]:
+        """The oblong inputs, near 4:3 and 3:4; both sides stay multiples of 32."""
+        side = self.input.height
+        if not self.oblong_inputs or self.input.width != side:
+            return ()
+        step = max(round(side / 7 / 32), 1) * 32
+        short, long = side - step, side + step
+        return InputSize(height=short, width=long), InputSize(height=long, width=short)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from service.inference.card import DataSource, ModelCard
 from service.inference.errors import InvalidBundle, InvalidInput
 from service.inference.session import Session
-from service.inference.types import Pixels
+from service.inference.types import Pixels, Size
 from training.bundle import (
     data_name,
     data_source,
@@ -25,10 +25,9 @@ from training.card_figures import (
 from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
 from training.evaluate import evaluate_alone
-from training.keras_session import KerasSession
+from training.keras_session import keras_session
 from training.network_inputs import draw_inputs, labelled_records
-from training.networks.build import with_decoder
-from training.onnx_graph import to_onnx
+from training.onnx_any_size import network_to_onnx
 from training.parity import check_parity, synthetic_pictures
 from training.run import Run, open_run
 
@@ -82,12 +81,13 @@ def export_run(
     card = card.model_copy(update={"effort": run.effort()})
     target = free_folder(models_dir, card.reference, force=force)
     val_file = _validation_file(run, val, limit)
-    network = with_decoder(run.network(weights), run.config)
-    model = to_onnx(network)
-    keras_network = KerasSession(network, card)
+    network = run.network(weights)
+    model = network_to_onnx(network, run.config)
+    keras_network = keras_session(network, run.config, run.skeleton, card)
     with tempfile.TemporaryDirectory() as folder:
         exported = write_draft(Path(folder), model, card, notes)
-        check_parity(keras_network, exported, _pictures(card, val_file))
+        for size in card.sizes:
+            check_parity(keras_network, exported, _pictures(card, size, val_file))
         if val_file is not None:
             metrics = _measured(keras_network, exported, val_file)
             if detector is not None:
@@ -117,11 +117,11 @@ def _validation_file(run: Run, val: DataSet | None, limit: int | None) -> CocoFi
     return read_first(sets[0], limit) if sets else None
 
 
-def _pictures(card: ModelCard, val: CocoFile | None) -> Pixels:
+def _pictures(card: ModelCard, size: Size, val: CocoFile | None) -> Pixels:
     """What to compare the networks on: inputs from all over the validation set, or noise."""
     if val is None:
-        return synthetic_pictures(card.input.size, _PARITY_PICTURES)
-    return draw_inputs(card, [val], _PARITY_PICTURES)
+        return synthetic_pictures(size, _PARITY_PICTURES)
+    return draw_inputs(card, [val], _PARITY_PICTURES, size)
 
 
 def _measured(reference: Session, exported: Session, val: CocoFile) -> dict[str, float]:

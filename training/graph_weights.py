@@ -19,8 +19,7 @@ from keras import layers
 from service.inference.errors import InvalidData
 from service.inference.types import Floats
 from training.config import TrainConfig
-from training.networks.build import with_decoder
-from training.onnx_graph import to_onnx
+from training.onnx_any_size import network_to_onnx
 from training.onnx_twins import Constants, constants_of, twins_of
 
 _TOLERANCE = 1e-5
@@ -36,14 +35,14 @@ def load_graph(network: keras.Model, config: TrainConfig, graph: onnx.GraphProto
     Args:
         network: as `build_network` makes it, in float32.
         config: of both.
-        graph: as `to_onnx` wrote it, perhaps by an older version.
+        graph: as `network_to_onnx` wrote it, perhaps by an older version.
 
     Raises:
         InvalidData: the graph has another architecture, or a layer cannot be found in an export.
     """
     members = list(_layers(network))
     _randomise(members)
-    probe = to_onnx(with_decoder(network, config)).graph
+    probe = network_to_onnx(network, config).graph
     plan = _Plan(members, _Search(constants_of(probe)))
     names = {name for _, source in plan.reads for name in source.names}
     constants = twins_of(names, probe, graph)

@@ -56,7 +56,7 @@ def import_bundle(bundle: Path, data: DataSet, output: Path) -> tuple[TrainConfi
     network = empty_network(config, session.card.skeleton)
     load_graph(network, config, _onnx.load(file).graph)
     unfold(network, inputs)
-    rebuilt = KerasSession(with_decoder(network, config), session.card)
+    rebuilt = KerasSession([with_decoder(network, config)], session.card)
     try:
         difference = check_parity(session, rebuilt, inputs)
     except InvalidBundle as error:

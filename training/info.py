@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -15,6 +15,7 @@ from rich.table import Table
 from service.inference.card import Precision
 from service.inference.execution import Execution
 from service.inference.session import open_session
+from service.inference.types import Size
 from training.complexity import complexity
 from training.open_model import onnx_file
 from training.run_log import VALIDATION_PREFIX, read_log
@@ -35,12 +36,13 @@ class Information:
         kind: `run` or `bundle`.
         name: and version.
         task: of the network.
-        input: `HEIGHTxWIDTH` in pixels.
+        input: `HEIGHTxWIDTH` in pixels, one or several.
         keypoints: names of the joints; empty for a detector.
         recipe: of training.
         parameters: of a run as Keras counts them; of a bundle as `training.complexity` does, with
             batch normalisations folded into convolutions.
-        macs: multiply-adds for one input; None for a run on another backend than TensorFlow.
+        macs: multiply-adds for an input of the first size; None for a run on another backend than
+            TensorFlow.
         file_bytes: of the ONNX file or of the run's best weights; None where there are none yet.
         opset: of the ONNX file.
         precision: in which the layers of the ONNX file compute; None for a run.
@@ -95,12 +97,12 @@ def describe_bundle(file: Path) -> Information:
     """
     card = open_session(file, Execution(device="cpu")).card
     model: onnx.ModelProto = _onnx.load(str(file))
-    cost = complexity(model)
+    cost = complexity(model, card.input.size)
     return Information(
         kind="bundle",
         name=card.reference,
         task=card.task,
-        input=f"{card.input.height}x{card.input.width}",
+        input=_sizes(card.sizes),
         keypoints=card.skeleton.names if card.skeleton else (),
         recipe=card.recipe,
         parameters=cost.parameters,
@@ -134,7 +136,7 @@ def describe_run(folder: Path) -> Information:
         kind="run",
         name=f"{run.config.model_name}/{run.config.model_version}",
         task=run.config.task,
-        input=f"{run.config.input.height}x{run.config.input.width}",
+        input=_sizes([one.size for one in (run.config.input, *run.config.other_inputs)]),
         keypoints=run.skeleton.names if run.skeleton else (),
         recipe=run.config.recipe,
         parameters=parameters,
@@ -152,6 +154,10 @@ def describe_run(folder: Path) -> Information:
             if name.startswith(VALIDATION_PREFIX)
         },
     )
+
+
+def _sizes(sizes: Sequence[Size]) -> str:
+    return ", ".join(f"{size.height}x{size.width}" for size in sizes)
 
 
 def _cost(run: "Run") -> tuple[int, int | None]:

@@ -1,5 +1,8 @@
 """A Keras network that answers like an exported file, so that the same code measures both."""
 
+import logging
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import keras
@@ -8,22 +11,28 @@ import numpy.typing as npt
 
 from service.inference.card import ModelCard, Skeleton
 from service.inference.errors import InvalidInput
+from service.inference.signature import shapes_of
 from training.config import TrainConfig
+from training.networks.build import at_all_sizes, with_decoder
 
 
 class KerasSession:
     """Implements `service.inference.session.Session`; not for several threads at once.
 
     Args:
-        model: with its decoder: uint8 `[N, H, W, 3]` → dict of outputs as in the bundle's contract.
+        models: for each size of the input the network with its decoder: uint8 `[N, H, W, 3]` →
+            dict of outputs as in the bundle's contract.
         card: what the exported file would say.
         batch_size: at most so many pictures per step.
     """
 
-    def __init__(self, model: keras.Model, card: ModelCard, *, batch_size: int = 32) -> None:
-        # XLA on the CPU is many times slower, and compiles again for every batch size.
-        model.jit_compile = keras.backend.backend() != "tensorflow"
-        self._model = model
+    def __init__(
+        self, models: Sequence[keras.Model], card: ModelCard, *, batch_size: int = 32
+    ) -> None:
+        for model in models:
+            # XLA on the CPU is many times slower, and compiles again for every batch size.
+            model.jit_compile = keras.backend.backend() != "tensorflow"
+        self._models = {tuple(model.input.shape[1:]): model for model in models}
         self._card = card
         self._batch_size = batch_size
 
@@ -39,12 +48,11 @@ class KerasSession:
         """The network's outputs for uint8 RGB `[N, H, W, 3]`.
 
         Raises:
-            InvalidInput: the array is not of the network's size, or empty.
+            InvalidInput: the array is not of a size of the network, or empty.
         """
-        size = self._card.input
-        if image.ndim != 4 or image.shape[1:] != (size.height, size.width, 3) or not len(image):
+        if image.ndim != 4 or image.shape[1:] not in self._models or not len(image):
             raise InvalidInput(
-                f"image has shape {list(image.shape)}, expected [N, {size.height}, {size.width}, 3]"
+                f"image has shape {list(image.shape)}, expected {shapes_of(self._card.sizes)}"
             )
         batches = [
             self._predict(image[start : start + self._batch_size])
@@ -53,8 +61,30 @@ class KerasSession:
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def _predict(self, image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-        outputs = cast("dict[str, npt.ArrayLike]", self._model.predict_on_batch(image))
+        model = self._models[image.shape[1:]]
+        with _quiet_tracing():
+            outputs = cast("dict[str, npt.ArrayLike]", model.predict_on_batch(image))
         return {name: np.asarray(value, np.float32) for name, value in outputs.items()}
+
+
+def keras_session(
+    network: keras.Model, config: TrainConfig, skeleton: Skeleton | None, card: ModelCard
+) -> KerasSession:
+    """A network that takes all sizes of its input, with its decoder; its weights are copied."""
+    networks = at_all_sizes(network, config, skeleton)
+    return KerasSession([with_decoder(one, config) for one in networks], card)
+
+
+@contextmanager
+def _quiet_tracing() -> Generator[None]:
+    """TensorFlow traces each size of pictures and batches once, and warns that this be slow."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def provisional_card(config: TrainConfig, skeleton: Skeleton | None) -> ModelCard:
@@ -65,6 +95,7 @@ def provisional_card(config: TrainConfig, skeleton: Skeleton | None) -> ModelCar
         version=config.model_version,
         task=config.task,
         input=config.input,
+        other_inputs=config.other_inputs,
         crop_padding=config.crop_padding if pose else None,
         skeleton=skeleton if pose else None,
         recipe=config.recipe,

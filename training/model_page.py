@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from service.inference.card import ModelCard
+from service.inference.signature import shapes_of
 from training.changes import changed_flags
 
 _GROUPS = ("AP", "AR")
@@ -50,7 +51,7 @@ def training_command(card: ModelCard) -> str:
 
 
 def _summary(card: ModelCard) -> str:
-    size = f"{card.input.width}x{card.input.height}"
+    size = " or ".join(f"{one.width}x{one.height}" for one in card.sizes)
     if card.skeleton is None:
         return f"Finds the people in a picture, which it sees at {size} pixels, as boxes."
     count = len(card.skeleton.names)
@@ -70,8 +71,8 @@ def _purpose(card: ModelCard) -> str:
 def _interface(card: ModelCard) -> str:
     height, width = card.input.height, card.input.width
     lines = [
-        f"- `image`: uint8 RGB `[N, {height}, {width}, 3]`, values 0..255; "
-        + ("crops around one person each." if card.skeleton else "whole pictures, letterboxed.")
+        f"- `image`: uint8 RGB `{shapes_of(card.sizes)}`, values 0..255; "
+        + ("crops around one person each." if card.skeleton else _letterboxed(card))
     ]
     if card.skeleton is None:
         lines += [
@@ -89,6 +90,11 @@ def _interface(card: ModelCard) -> str:
             f"- Joints, in this order: {', '.join(card.skeleton.names)}.",
         ]
     return "\n".join(lines)
+
+
+def _letterboxed(card: ModelCard) -> str:
+    fit = ", in the size that shows them largest" if card.other_inputs else ""
+    return f"whole pictures, letterboxed{fit}."
 
 
 def _use(card: ModelCard) -> str:

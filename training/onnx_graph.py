@@ -16,6 +16,8 @@ from service.inference.errors import InvalidInput
 from training.onnx_form import check_graph, tidy
 
 OPSET = 18
+# Of a map whose sides are open, for the one call that Keras wants.
+_ANY_SIDE = 16
 # Parts of the package have no types: what is taken from it is typed where it is taken.
 _onnx = cast("Any", onnx)
 
@@ -43,7 +45,8 @@ def to_onnx(network: keras.Model) -> onnx.ModelProto:
 
 def _convert(network: keras.Model) -> onnx.ModelProto:
     # Keras exports only what has been called once.
-    network(np.zeros((1, *network.input.shape[1:]), np.uint8))
+    shape = [axis or _ANY_SIDE for axis in network.input.shape[1:]]
+    network(np.zeros((1, *shape), network.input.dtype))
     with tempfile.TemporaryDirectory() as folder, _quiet_converter():
         path = Path(folder) / "raw.onnx"
         network.export(path, format="onnx", opset_version=OPSET, verbose=False)

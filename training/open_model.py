@@ -25,13 +25,12 @@ def open_model(path: Path, device: Device = "auto", *, threads: int | None = Non
     if file is not None:
         return open_session(file, Execution(device=device, threads=threads or available_cores()))
     # Imported for runs only: a bundle needs no Keras, whose import takes seconds.
-    from training.keras_session import KerasSession, provisional_card
-    from training.networks.build import with_decoder
+    from training.keras_session import keras_session, provisional_card
     from training.run import open_run
 
     run = open_run(path)
-    network = with_decoder(run.network(), run.config)
-    return KerasSession(network, provisional_card(run.config, run.skeleton))
+    card = provisional_card(run.config, run.skeleton)
+    return keras_session(run.network(), run.config, run.skeleton, card)
 
 
 def onnx_file(path: Path) -> Path | None:

@@ -21,6 +21,7 @@ def slim_run(
     output: Path,
     *,
     expansion: float | None = None,
+    refine_expansion: float | None = None,
     deep_channels: int | None = None,
     weights: Weights = "best",
 ) -> None:
@@ -31,6 +32,7 @@ def slim_run(
         data: people or pictures on which the channels are compared.
         output: a file whose name ends in `.weights.h5`.
         expansion: of the smaller network's blocks; None keeps it.
+        refine_expansion: of the 5x5 blocks of the smaller network's pyramid; None keeps it.
         deep_channels: of the smaller network's pyramid; None keeps them.
         weights: of the run.
 
@@ -40,23 +42,27 @@ def slim_run(
     """
     require_weights_name(output)
     run = open_run(folder)
-    config = _smaller(run.config, expansion, deep_channels)
+    config = _smaller(
+        run.config, expansion, refine_expansion=refine_expansion, deep_channels=deep_channels
+    )
     inputs = draw_inputs(provisional_card(run.config, run.skeleton), [read_coco(data)], _INPUTS)
     narrow = empty_network(config, run.skeleton)
     copy_slimmed(run.network(weights), narrow, inputs)
     narrow.save_weights(output)
 
 
-def _smaller(config: TrainConfig, expansion: float | None, deep: int | None) -> TrainConfig:
+def _smaller(config: TrainConfig, expansion: float | None, **of_neck: float | None) -> TrainConfig:
     backbone, neck = config.backbone, config.neck
-    if expansion is None and deep is None:
-        raise InvalidInput("expansion: say what shall be smaller, this or deep_channels")
+    wanted = {name: value for name, value in of_neck.items() if value is not None}
+    if expansion is None and not wanted:
+        raise InvalidInput(f"expansion: say what shall be smaller, this or {' or '.join(of_neck)}")
     if expansion is not None:
         _check("expansion", expansion, backbone.expansion)
         backbone = backbone.model_copy(update={"expansion": expansion})
-    if deep is not None:
-        _check("deep_channels", deep, neck.deep_channels if isinstance(neck, PyramidNeck) else 0)
-        neck = None if neck is None else neck.model_copy(update={"deep_channels": deep})
+    for name, value in wanted.items():
+        _check(name, value, getattr(neck, name) if isinstance(neck, PyramidNeck) else 0)
+    if neck is not None:
+        neck = neck.model_copy(update=wanted)
     return config.model_copy(update={"backbone": backbone, "neck": neck})
 
 

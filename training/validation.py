@@ -14,7 +14,7 @@ from training.checkpoint import replace_file
 from training.data.coco import CocoFile
 from training.evaluate import evaluate_alone
 from training.keras_session import KerasSession, provisional_card
-from training.networks.build import with_decoder
+from training.networks.build import at_all_sizes, with_decoder
 from training.run import Run, empty_network
 
 _OVERHEAD_BYTES = 8192
@@ -23,6 +23,8 @@ _OVERHEAD_BYTES = 8192
 
 class Validation:
     """A second network, in float32, that takes averaged weights to be measured and kept.
+
+    There is one of it for each size of the input.
 
     Args:
         run: whose files it writes.
@@ -33,14 +35,16 @@ class Validation:
     def __init__(self, run: Run, files: Sequence[CocoFile], check: Callable[[], None]) -> None:
         self._run = run
         self._files = files
-        self._network = empty_network(run.config, run.skeleton)
-        card = provisional_card(run.config, run.skeleton)
-        session = KerasSession(with_decoder(self._network, run.config), card)
+        network = empty_network(run.config, run.skeleton)
+        self._networks = at_all_sizes(network, run.config, run.skeleton)
+        decoded = [with_decoder(one, run.config) for one in self._networks]
+        session = KerasSession(decoded, provisional_card(run.config, run.skeleton))
         self._session = _Watched(session, check)
 
     def measure(self, weights: Sequence[Floats]) -> Mapping[str, float]:
         """The COCO figures of these weights, averaged over the files."""
-        self._network.set_weights(weights)
+        for network in self._networks:
+            network.set_weights(weights)
         results = [evaluate_alone(self._session, coco).metrics for coco in self._files]
         names = results[0] if results else ()
         return {name: sum(result[name] for result in results) / len(results) for name in names}
@@ -51,7 +55,7 @@ class Validation:
         Raises:
             TrainingFailed: the file cannot be written.
         """
-        replace_file(path, lambda draft: _save(self._network, draft))
+        replace_file(path, lambda draft: _save(self._networks[0], draft))
 
 
 class _Watched:

@@ -36,8 +36,7 @@ class Bundle:
 
     @property
     def input(self) -> str:
-        size = self.card.input
-        shape = f"{size.height}x{size.width}"
+        shape = " or ".join(f"{size.height}x{size.width}" for size in self.card.sizes)
         return f"{shape} crop" if self.card.task == "keypoints" else shape
 
     @property

@@ -117,7 +117,7 @@ class OipWork:
 
 
 def _run(session: Session, asked: Asked, max_rows: int) -> Arrays:
-    return run_network(session, pixels_of(asked, session.card.input.size, max_rows))
+    return run_network(session, pixels_of(asked, session.card.sizes, max_rows))
 
 
 def _query(asked: Asked, max_persons: int) -> PoseQuery:

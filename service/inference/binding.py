@@ -1,4 +1,4 @@
-"""Runs on a GPU: buffers that stay where they are, for a few batch sizes.
+"""Runs on a GPU: buffers that stay where they are, for a few batch sizes and shapes of pictures.
 
 A new shape makes cuDNN choose its algorithms again (hundreds of milliseconds) and the memory grow,
 so a batch is padded to the next size that was run before. Pictures go up as uint8, a quarter of
@@ -9,6 +9,7 @@ import bisect
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, cast
 
 import numpy as np
@@ -43,7 +44,7 @@ class Binding:
     Args:
         session: of ONNX Runtime; its only input is the pictures.
         memory: of the device that it runs on.
-        picture: shape of one picture, `(H, W, 3)`.
+        pictures: the shapes that a picture may have, `(H, W, 3)`.
         batch_sizes: ascending; larger batches are run in parts.
     """
 
@@ -51,16 +52,16 @@ class Binding:
         self,
         session: Any,
         memory: Memory,
-        picture: tuple[int, int, int],
+        pictures: Sequence[tuple[int, int, int]],
         batch_sizes: Sequence[int],
     ) -> None:
         self._lock = threading.Lock()
         self._sizes = batch_sizes
-        outputs = _shapes(session, picture)
+        outputs = {picture: _shapes(session, picture) for picture in pictures}
         # The largest first: the smaller ones then find their memory in what it needed.
         self._buckets = {
-            size: _Bucket(session, memory, (size, *picture), outputs)
-            for size in reversed(batch_sizes)
+            (size, *picture): _Bucket(session, memory, (size, *picture), outputs[picture], number)
+            for number, (size, picture) in enumerate(product(reversed(batch_sizes), pictures))
         }
 
     def run(self, image: Pixels) -> dict[str, npt.NDArray[np.float32]]:
@@ -76,17 +77,19 @@ class Binding:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _bucket(self, image: Pixels) -> "_Bucket":
-        return self._buckets[self._sizes[bisect.bisect_left(self._sizes, len(image))]]
+        size = self._sizes[bisect.bisect_left(self._sizes, len(image))]
+        return self._buckets[size, *image.shape[1:]]
 
 
 class _Bucket:
-    """The buffers of one batch size.
+    """The buffers of one batch size and shape of pictures.
 
     Args:
         session: of ONNX Runtime.
         memory: for the buffers.
         shape: of the input, `(size, H, W, 3)`.
         outputs: shape of one row by name.
+        graph: number of the graph that is recorded for this shape.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class _Bucket:
         memory: Memory,
         shape: tuple[int, int, int, int],
         outputs: Mapping[str, Sequence[int]],
+        graph: int,
     ) -> None:
         self._session = session
         self._padded: Pixels = np.zeros(shape, np.uint8)
@@ -106,8 +110,7 @@ class _Bucket:
         self._binding.bind_ortvalue_input("image", self._input)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
-        # A graph is recorded for one shape; the size is as good a name as any.
-        self._options = _graph_options(str(shape[0]))
+        self._options = _graph_options(str(graph))
 
     def run(self, image: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         rows = len(image)

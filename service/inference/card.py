@@ -130,6 +130,8 @@ class ModelCard(_Strict):
         version: of the bundle; its folder below `name`.
         task: `keypoints` (a crop to K joints) or `detection` (a letterboxed picture to boxes).
         input: size of the uint8 RGB input.
+        other_inputs: further sizes that a detector takes; a picture is shown at the one where it is
+            largest.
         crop_padding: factor on the box around a person, for `keypoints`.
         skeleton: for `keypoints`.
         recipe: of training.
@@ -149,6 +151,7 @@ class ModelCard(_Strict):
     version: int = Field(ge=1)
     task: Task
     input: InputSize
+    other_inputs: tuple[InputSize, ...] = ()
     crop_padding: float | None = Field(default=None, ge=1.0, le=4.0)
     skeleton: Skeleton | None = None
     recipe: str
@@ -166,8 +169,17 @@ class ModelCard(_Strict):
         """Name and version as `pipelines.toml` and answers give them: `person-detector/1`."""
         return f"{self.name}/{self.version}"
 
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """All sizes that the input may have; the first is `input`."""
+        return tuple(one.size for one in (self.input, *self.other_inputs))
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.other_inputs and self.task != "detection":
+            raise ValueError(f"other_inputs must be absent for task {self.task}")
+        if len(set(self.sizes)) != len(self.sizes):
+            raise ValueError("other_inputs names a size twice, or that of input")
         for field in ("crop_padding", "skeleton"):
             given = getattr(self, field) is not None
             if given != (self.task == "keypoints"):

@@ -15,6 +15,7 @@ from service.inference.card import ModelCard, Skeleton
 from service.inference.errors import InvalidBundle, InvalidInput
 from service.inference.geometry import (
     affine_scale,
+    best_fit,
     clip_box,
     compose_affines,
     crop_affine,
@@ -102,10 +103,8 @@ class PoseEstimator:
         """
         if boxes is not None:
             return self._crop_scale(boxes)
-        size = self.detector.card.input.size
         either_way = (stored, Size(height=stored.width, width=stored.height))
-        fits = [affine_scale(letterbox_affine(image, size)) for image in either_way]
-        return _DETECTION_ROOM * max(fits)
+        return _DETECTION_ROOM * max(affine_scale(self._letterbox(one)[0]) for one in either_way)
 
     def predict(
         self,
@@ -219,8 +218,7 @@ class PoseEstimator:
 
     def detect(self, image: Image) -> list[Candidate]:
         """Where people may be, best first; boxes are clipped to the picture."""
-        size = self.detector.card.input.size
-        affine = letterbox_affine(image.size, size)
+        affine, size = self._letterbox(image.size)
         answer = self.detector.run(_view(image, affine, size)[np.newaxis])
         corners = transform_points(answer["boxes"][0].reshape(-1, 2, 2), invert_affine(affine))
         candidates: list[Candidate] = []
@@ -230,6 +228,11 @@ class PoseEstimator:
             if score > 0 and clipped.width > 0 and clipped.height > 0:
                 candidates.append((min(score, 1.0), clipped))
         return sorted(candidates, key=lambda candidate: -candidate[0])
+
+    def _letterbox(self, image: Size) -> tuple[Floats, Size]:
+        """How the detector sees a picture: the map to its input, and the size of that."""
+        size = best_fit(image, self.detector.card.sizes)
+        return letterbox_affine(image, size), size
 
     def pose(self, image: Image, candidates: Sequence[Candidate]) -> list[Person]:
         """The joints of candidates in a picture, best person first."""

@@ -5,6 +5,8 @@ box of w pixels maps to a crop of W pixels by the factor W / w, without the half
 Huang et al. (2020, "The Devil is in the Details", UDP) describe.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -64,6 +66,11 @@ def letterbox_affine(image: Size, size: Size) -> Floats:
     offset_x = (size.width - image.width * scale) / 2
     offset_y = (size.height - image.height * scale) / 2
     return np.array([[scale, 0.0, offset_x], [0.0, scale, offset_y]])
+
+
+def best_fit(image: Size, sizes: Sequence[Size]) -> Size:
+    """The one of some sizes whose letterbox shows a picture largest; of equal ones the first."""
+    return max(sizes, key=lambda size: affine_scale(letterbox_affine(image, size)))
 
 
 def invert_affine(affine: Floats) -> Floats:

@@ -16,7 +16,7 @@ from service.inference.errors import InvalidBundle
 from service.inference.estimator import PoseEstimator
 from service.inference.image import ImageLimits, checked_header, decode_reduced
 from service.inference.session import Answer, Session
-from service.inference.types import Box, Floats, Pixels
+from service.inference.types import Box, Floats, Pixels, Size
 
 # The portrait of Eileen Collins by NASA, in the public domain; smaller than docs/astronaut.jpg.
 _PHOTOGRAPH = Path(__file__).with_name("self_test.jpg")
@@ -60,7 +60,7 @@ class _Checked:
     """A session whose answers are looked at."""
 
     session: Session
-    check: Callable[[ModelCard, Answer], None]
+    check: Callable[[ModelCard, Size, Answer], None]
 
     @property
     def card(self) -> ModelCard:
@@ -72,11 +72,11 @@ class _Checked:
 
     def run(self, image: Pixels) -> Answer:
         answer = self.session.run(image)
-        self.check(self.card, answer)
+        self.check(self.card, Size(height=image.shape[1], width=image.shape[2]), answer)
         return answer
 
 
-def _check_boxes(min_person_score: float, card: ModelCard, answer: Answer) -> None:
+def _check_boxes(min_person_score: float, card: ModelCard, size: Size, answer: Answer) -> None:
     scores, boxes = answer["scores"], answer["boxes"]
     _check_scores(card, scores)
     _check_finite(card, "a box", boxes)
@@ -84,14 +84,14 @@ def _check_boxes(min_person_score: float, card: ModelCard, answer: Answer) -> No
     used = boxes[(scores > 0) & (scores >= min_person_score)]
     unordered = (used[:, 2:] <= used[:, :2]).any(axis=1)
     _refuse(card, "a box", used[unordered], "x0 < x1 and y0 < y1")
-    _check_places(card, "a box", used.reshape(-1, 2))
+    _check_places(card, size, "a box", used.reshape(-1, 2))
 
 
-def _check_joints(card: ModelCard, answer: Answer) -> None:
+def _check_joints(card: ModelCard, size: Size, answer: Answer) -> None:
     rows = answer["keypoints"]
     _check_scores(card, rows[..., 2])
     _check_finite(card, "a joint", rows)
-    _check_places(card, "a joint", rows[..., :2].reshape(-1, 2))
+    _check_places(card, size, "a joint", rows[..., :2].reshape(-1, 2))
 
 
 def _check_scores(card: ModelCard, scores: Floats) -> None:
@@ -105,11 +105,10 @@ def _check_finite(card: ModelCard, what: str, rows: Floats) -> None:
     _refuse(card, what, flat[~np.isfinite(flat).all(axis=1)], "finite numbers")
 
 
-def _check_places(card: ModelCard, what: str, points: Floats) -> None:
-    width, height = card.input.width, card.input.height
-    sides = np.array([width, height])
+def _check_places(card: ModelCard, size: Size, what: str, points: Floats) -> None:
+    sides = np.array([size.width, size.height])
     far = (points < -_OUTSIDE * sides) | (points > (1 + _OUTSIDE) * sides)
-    expected = f"pixels of the input of {width} x {height}, or not far from it"
+    expected = f"pixels of the input of {size.width} x {size.height}, or not far from it"
     _refuse(card, what, points[far.any(axis=1)], expected)
 
 

@@ -4,6 +4,7 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,9 +107,9 @@ class OnnxSession:
         Raises:
             InvalidBundle: it fails, or its answer has a wrong shape or a value that is not finite.
         """
-        size = self._card.input
-        picture = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), np.uint8)
-        for batch in self._test_batches:
+        rng = np.random.default_rng(0)
+        pictures = [rng.integers(0, 256, shape, np.uint8) for shape in _pictures(self._card)]
+        for batch, picture in product(self._test_batches, pictures):
             try:
                 answer = self._run(np.stack([picture] * batch))
             except FAILURES as error:
@@ -160,7 +161,7 @@ def _on_gpu(path: Path, card: ModelCard, execution: Execution, gpu_id: int) -> O
     sizes = execution.batch_sizes
     try:
         session = start_on_gpu(path, execution, gpu_id, card.precision)
-        binding = Binding(session, Memory("cuda", gpu_id), _picture(card), sizes)
+        binding = Binding(session, Memory("cuda", gpu_id), _pictures(card), sizes)
         # The largest first: its memory then does for all, and the smallest next: TensorRT compiles
         # again whenever the range of sizes grows.
         test_batches = (sizes[-1], *sizes[:-1])
@@ -201,5 +202,6 @@ def _tensor(value: Any) -> Tensor:
     return Tensor(value.name, value.type, tuple(value.shape or ()))
 
 
-def _picture(card: ModelCard) -> tuple[int, int, int]:
-    return (card.input.height, card.input.width, 3)
+def _pictures(card: ModelCard) -> list[tuple[int, int, int]]:
+    """The shapes that a picture may have."""
+    return [(size.height, size.width, 3) for size in card.sizes]

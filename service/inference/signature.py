@@ -8,7 +8,7 @@ import numpy as np
 
 from service.inference.card import ModelCard
 from service.inference.errors import InvalidBundle, InvalidInput
-from service.inference.types import Floats, Pixels
+from service.inference.types import Floats, Pixels, Size
 
 Shape = tuple[int | str | None, ...]
 """A number where an axis is fixed, a name or None where it is not."""
@@ -27,8 +27,9 @@ class Tensor:
 
 
 def expected_input(card: ModelCard) -> Tensor:
-    """uint8 RGB `[N, H, W, 3]`."""
-    return Tensor("image", "tensor(uint8)", ("N", card.input.height, card.input.width, 3))
+    """uint8 RGB `[N, H, W, 3]`; H and W are open where the card names several sizes."""
+    size = ("H", "W") if card.other_inputs else (card.input.height, card.input.width)
+    return Tensor("image", "tensor(uint8)", ("N", *size, 3))
 
 
 def expected_outputs(card: ModelCard) -> tuple[Tensor, ...]:
@@ -55,7 +56,7 @@ def check_signature(card: ModelCard, inputs: Sequence[Tensor], outputs: Sequence
         InvalidBundle: names the tensor, what it is and what was expected.
     """
     wanted = expected_input(card)
-    if len(inputs) != 1 or not _fits(inputs[0], wanted) or inputs[0].shape[1:] != wanted.shape[1:]:
+    if len(inputs) != 1 or not _fits(inputs[0], wanted) or _picture(inputs[0]) != _picture(wanted):
         raise InvalidBundle(f"input is {_listed(inputs)}; expected {wanted}")
     expected = {tensor.name: tensor for tensor in expected_outputs(card)}
     if {tensor.name for tensor in outputs} != set(expected):
@@ -73,13 +74,18 @@ def check_image(card: ModelCard, image: Pixels) -> None:
     Raises:
         InvalidInput: the array has another type or shape, or no picture.
     """
-    wanted = (card.input.height, card.input.width, 3)
-    fits = image.dtype == np.uint8 and image.ndim == 4 and image.shape[1:] == wanted
+    wanted = [(size.height, size.width, 3) for size in card.sizes]
+    fits = image.dtype == np.uint8 and image.ndim == 4 and image.shape[1:] in wanted
     if not fits or len(image) == 0:
         raise InvalidInput(
             f"image is {image.dtype} {list(image.shape)}; "
-            f"expected uint8 [N, {', '.join(map(str, wanted))}], N at least 1"
+            f"expected uint8 {shapes_of(card.sizes)}, N at least 1"
         )
+
+
+def shapes_of(sizes: Sequence[Size]) -> str:
+    """The shapes of the input in words: `[N, 288, 288, 3] or [N, 256, 320, 3]`."""
+    return " or ".join(f"[N, {size.height}, {size.width}, 3]" for size in sizes)
 
 
 def check_answer(card: ModelCard, batch: int, answer: Mapping[str, Floats]) -> None:
@@ -106,6 +112,11 @@ def check_answer(card: ModelCard, batch: int, answer: Mapping[str, Floats]) -> N
             )
         if not np.isfinite(values).all():
             raise InvalidBundle(f"output {tensor.name} is not finite on a test picture")
+
+
+def _picture(tensor: Tensor) -> list[int | None]:
+    """The axes of one picture; None for those that are open."""
+    return [axis if isinstance(axis, int) else None for axis in tensor.shape[1:]]
 
 
 def _fits(tensor: Tensor, wanted: Tensor) -> bool:

@@ -2,11 +2,13 @@
 
 import base64
 import math
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
 
 import numpy as np
 
+from service.inference.signature import shapes_of
 from service.inference.types import Pixels, Size
 from service.oip.errors import InvalidRequest
 from service.oip.request import Asked, InputTensor
@@ -15,26 +17,27 @@ from service.oip.wire import IMAGE, DataType
 _PREFIX_BYTES = 4
 
 
-def pixels_of(asked: Asked, size: Size, max_rows: int) -> Pixels:
+def pixels_of(asked: Asked, sizes: Sequence[Size], max_rows: int) -> Pixels:
     """The pictures for a network, `[N, H, W, 3]`; binary data is not copied.
 
     Args:
-        asked: with a UINT8 tensor of that shape; a raw one with its bytes.
-        size: of each picture.
+        asked: with a UINT8 tensor of that shape; a raw one with its bytes, for the first size.
+        sizes: that the pictures may have.
         max_rows: the largest N.
 
     Raises:
         InvalidRequest: type, shape or data are not those of up to so many such pictures.
     """
-    picture = (size.height, size.width, 3)
     if asked.raw is None:
         tensor = asked.input(IMAGE)
     else:
+        picture = (sizes[0].height, sizes[0].width, 3)
         rows = len(asked.raw) // math.prod(picture)
         tensor = InputTensor(IMAGE, "UINT8", (rows, *picture), asked.raw)
     _check_type(tensor, "UINT8")
-    if len(tensor.shape) != 4 or tensor.shape[1:] != picture:
-        raise _unlike(tensor, f"[N, {size.height}, {size.width}, 3]")
+    pictures = [(size.height, size.width, 3) for size in sizes]
+    if len(tensor.shape) != 4 or tensor.shape[1:] not in pictures:
+        raise _unlike(tensor, shapes_of(sizes))
     _check_count(tensor, max_rows, "rows")
     data = tensor.data
     if isinstance(data, list):

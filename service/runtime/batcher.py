@@ -143,12 +143,12 @@ class Batcher:
                 self._wake(device)
 
     def _take(self) -> list[Part]:
-        """Rows of the network that has waited longest, up to a full batch."""
+        """Rows like the one that has waited longest, up to a full batch."""
         alive = [call for call in self._waiting if call.left and not call.expired()]
         room = self._max_batch
         parts: list[Part] = []
         for call in alive:
-            if room and call.replicas is alive[0].replicas:
+            if room and _fit_together(call, alive[0]):
                 parts.append(call.take(room))
                 room -= parts[-1].rows
         self._waiting = [call for call in alive if call.left]
@@ -214,6 +214,11 @@ class Batched:
         """Runs the network on uint8 RGB `[N, H, W, 3]`, N at least 1; see `Batcher.run`."""
         check_image(self.card, image)
         return self.batcher.run(self.replicas, image, self.ticket)
+
+
+def _fit_together(a: Call, b: Call) -> bool:
+    """Whether one run can take both: of one network, with pictures of one size."""
+    return a.replicas is b.replicas and a.image.shape[1:] == b.image.shape[1:]
 
 
 def _together(images: Sequence[Pixels]) -> Pixels:

@@ -55,14 +55,15 @@ export function fillCards(container, models, chosen) {
 
 function card(reference, { card: facts, provider }) {
   const task = facts.task === "detection" ? "finds people" : "finds joints";
-  const { input, skeleton } = facts;
+  const { input, other_inputs: others, skeleton } = facts;
+  const sizes = [input, ...others].map(({ width, height }) => `${width} × ${height}`);
   return make(
     "article",
     { className: "card" },
     make("h4", { textContent: reference }),
     make("p", { className: "quiet", textContent: task }),
     list({
-      Input: `${input.width} × ${input.height} pixels`,
+      Input: `${sizes.join(", ")} pixels`,
       Precision: facts.precision,
       "Runs on": provider,
       Recipe: facts.recipe,

@@ -15,8 +15,8 @@ from service.inference.repository import load_pipeline
 from service.inference.types import Image
 from training.config import TrainConfig
 from training.export import export_run
-from training.keras_session import KerasSession, provisional_card
-from training.networks.build import build_network, with_decoder
+from training.keras_session import KerasSession, keras_session, provisional_card
+from training.networks.build import build_network
 from training.recipes import recipe
 from training.run import Run, create_run
 from training.skeletons import COCO
@@ -69,9 +69,9 @@ def astronaut() -> Image:
 def _export(recipe_name: str, models_dir: Path) -> Exported:
     run = _random_run(models_dir.parent / recipe_name, recipe(recipe_name))
     folder = export_run(run.folder, models_dir)
-    network = with_decoder(run.network(), run.config)
     card = provisional_card(run.config, run.skeleton)
-    return Exported(folder / "model.onnx", KerasSession(network, card))
+    session = keras_session(run.network(), run.config, run.skeleton, card)
+    return Exported(folder / "model.onnx", session)
 
 
 def _random_run(folder: Path, config: TrainConfig) -> Run:

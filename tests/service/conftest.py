@@ -34,6 +34,7 @@ COCO_SKELETON = Skeleton(
 )
 DETECTOR_BOXES = ((16.0, 8.0, 40.0, 56.0, 0.9), (44.0, 20.0, 56.0, 50.0, 0.6))
 """x0 y0 x1 y1 score in pixels of the detector's 64x64 input, best first."""
+OBLONG = (InputSize(height=32, width=96), InputSize(height=96, width=32))
 PIPELINES = """
 [default]
 detector = "test-detector/1"
@@ -59,6 +60,10 @@ class Bundles:
         """A valid card of a 64x64 detector."""
         card = _card("test-detector", "detection", InputSize(height=64, width=64))
         return card.model_copy(update=changes)
+
+    def oblong_card(self) -> ModelCard:
+        """Of a detector that takes 64x64, and 32x96 and 96x32."""
+        return self.detector_card(other_inputs=OBLONG)
 
     def keypoints_model(
         self, card: ModelCard, joints: Sequence[Sequence[float]] | None = None
@@ -108,7 +113,8 @@ class Bundles:
             helper.make_node("Add", ["zeros", "fixed_boxes"], ["boxes"]),
         ]
         outputs = {"boxes": ["N", len(rows), 4], "scores": ["N", len(rows)]}
-        return self.model(card.input, nodes, constants, outputs)
+        shape = ["N", "H", "W", 3] if card.other_inputs else None
+        return self.model(card.input, nodes, constants, outputs, input_shape=shape)
 
     def model(
         self,

@@ -19,10 +19,12 @@ class FakeSession:
     def __init__(self, card, answer):
         self.card = card
         self.batches = []
+        self.shapes = []
         self._answer = answer
 
     def run(self, image):
         self.batches.append(len(image))
+        self.shapes.append(image.shape[1:3])
         return self._answer(image)
 
 

@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ SIZES = (1, 2, 4)
 
 
 def bind(path, sizes=SIZES):
-    return Binding(start_on_cpu(path, 1), Memory("cpu"), PICTURE, sizes)
+    return Binding(start_on_cpu(path, 1), Memory("cpu"), [PICTURE], sizes)
 
 
 def crops_with_dots(*xs):
@@ -58,7 +59,7 @@ def test_answers_are_those_of_a_plain_run(bundles, tmp_path):
     pictures = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
     plain = start_on_cpu(path, 1)
 
-    answer = Binding(plain, Memory("cpu"), (64, 64, 3), (2, 8)).run(pictures)
+    answer = Binding(plain, Memory("cpu"), [(64, 64, 3)], (2, 8)).run(pictures)
 
     for name in ("boxes", "scores"):
         [expected] = plain.run([name], {"image": pictures})
@@ -67,7 +68,7 @@ def test_answers_are_those_of_a_plain_run(bundles, tmp_path):
 
 def test_network_only_ever_sees_the_fixed_sizes(keypoints_path):
     session = Watched(start_on_cpu(keypoints_path, 1))
-    binding = Binding(session, Memory("cpu"), PICTURE, SIZES)
+    binding = Binding(session, Memory("cpu"), [PICTURE], SIZES)
 
     for count in range(1, 14):
         binding.run(crops_with_dots(*range(count)))
@@ -145,7 +146,7 @@ def test_outputs_may_be_declared_open(bundles, tmp_path):
 def test_every_batch_size_is_warmed_up(bundles, keypoints_path):
     card = bundles.keypoints_card()
     session = Watched(start_on_cpu(keypoints_path, 1))
-    binding = Binding(session, Memory("cpu"), PICTURE, SIZES)
+    binding = Binding(session, Memory("cpu"), [PICTURE], SIZES)
 
     OnnxSession(card, "any", binding.run, (4, 1, 2)).warm_up()
 
@@ -168,3 +169,46 @@ def test_gpu_answers_as_the_cpu(keypoints_path, cuda_graphs):
 
     for xs in ([1], [2, 3, 4], list(range(40))):
         assert found(session.run(crops_with_dots(*xs))) == xs
+
+
+def test_pictures_of_several_sizes_are_answered_as_in_plain_runs(bundles, tmp_path):
+    card = bundles.oblong_card()
+    plain = start_on_cpu(bundles.write(tmp_path, card, bundles.detector_model(card)), 1)
+    shapes = [(64, 64, 3), (32, 96, 3), (96, 32, 3)]
+    binding = Binding(plain, Memory("cpu"), shapes, SIZES)
+    rng = np.random.default_rng(1)
+
+    for count, shape in itertools.product((1, 3, 5), shapes):
+        pictures = rng.integers(0, 256, (count, *shape), np.uint8)
+        answer = binding.run(pictures)
+        for name in ("boxes", "scores"):
+            [expected] = plain.run([name], {"image": pictures})
+            np.testing.assert_array_equal(answer[name], expected)
+
+
+def test_every_size_of_batch_and_picture_has_a_recorded_graph_of_its_own(bundles, tmp_path):
+    card = bundles.oblong_card()
+    plain = start_on_cpu(bundles.write(tmp_path, card, bundles.detector_model(card)), 1)
+    session = GraphsOf(plain)
+    binding = Binding(session, Memory("cpu"), [(64, 64, 3), (32, 96, 3)], (1, 2))
+
+    for count, shape in itertools.product((1, 2), [(64, 64, 3), (32, 96, 3)]):
+        binding.run(np.zeros((count, *shape), np.uint8))
+
+    assert len(session.graphs) == len(set(session.graphs)) == 4
+    assert "-1" not in session.graphs
+
+
+class GraphsOf:
+    """A session that notes under which number of a CUDA graph it is run."""
+
+    def __init__(self, session):
+        self._session = session
+        self.graphs = []
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run_with_iobinding(self, binding, options):
+        self.graphs.append(options.get_run_config_entry("gpu_graph_id"))
+        self._session.run_with_iobinding(binding)

@@ -66,6 +66,28 @@ def test_detector_has_no_skeleton(bundles):
 
 
 @pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ([(32, 96), (32, 96)], "other_inputs names a size twice"),
+        ([(64, 64)], "or that of input"),
+        ([(8, 96)], "height"),
+    ],
+)
+def test_other_sizes_of_a_detector_differ(bundles, sizes, message):
+    others = [{"height": height, "width": width} for height, width in sizes]
+
+    with pytest.raises(ValidationError, match=message):
+        ModelCard.model_validate({**fields(bundles.detector_card()), "other_inputs": others})
+
+
+def test_crops_have_one_size(bundles):
+    others = [{"height": 32, "width": 96}]
+
+    with pytest.raises(ValidationError, match="other_inputs must be absent for task keypoints"):
+        ModelCard.model_validate({**fields(bundles.keypoints_card()), "other_inputs": others})
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"names": ("a", "a", "c")}, "duplicates"),

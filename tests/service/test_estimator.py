@@ -13,7 +13,9 @@ from service.inference.repository import load_pipeline
 from service.inference.types import Box, Image, Size
 from tests.service.fake_networks import (
     CROP,
+    FakeSession,
     K,
+    detector_answer,
     fake_estimator,
     grey_picture,
     in_detector,
@@ -299,3 +301,25 @@ def test_threads_share_an_estimator(models_dir):
 
     assert all(len(places) == 1 for places in found.values())
     assert all(abs(next(iter(places)) - (x + 1)) <= 2 for x, places in found.items())
+
+
+@pytest.mark.parametrize(
+    ("picture", "seen"),
+    [
+        (Size(height=100, width=100), (64, 64)),
+        (Size(height=60, width=180), (32, 96)),
+        (Size(height=180, width=60), (96, 32)),
+    ],
+)
+def test_detector_of_several_sizes_sees_a_picture_as_large_as_it_can(bundles, picture, seen):
+    # Half of the input, wherever the picture lies in it.
+    rows = [(0.25 * seen[1], 0.25 * seen[0], 0.75 * seen[1], 0.75 * seen[0], 0.9)]
+    detector = FakeSession(bundles.oblong_card(), detector_answer(rows))
+    estimator = replace(fake_estimator(bundles), detector=detector)
+
+    (person,) = estimator.predict(grey_picture(picture)).persons
+
+    assert detector.shapes == [seen]
+    quarter = (picture.width / 4, picture.height / 4)
+    expected = [*quarter, 3 * quarter[0], 3 * quarter[1]]
+    np.testing.assert_allclose(corners(person.box), expected, atol=1e-4)

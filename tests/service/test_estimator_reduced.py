@@ -38,6 +38,15 @@ def test_detector_that_is_not_square_may_get_the_picture_turned(make_estimator, 
         assert estimator.needed_scale(size) == pytest.approx(0.3)
 
 
+def test_picture_is_needed_as_fine_as_the_best_of_several_sizes_shows_it(make_estimator, bundles):
+    detector = FakeSession(bundles.oblong_card(), detector_answer([]))
+    estimator = replace(make_estimator(), detector=detector)
+
+    # 96 x 32 of 1920 x 640, and with some room three times that.
+    for size in (Size(height=640, width=1920), Size(height=1920, width=640)):
+        assert estimator.needed_scale(size) == pytest.approx(3 * 0.05)
+
+
 def test_picture_is_needed_as_fine_as_the_smallest_given_box(make_estimator):
     boxes = [Box(0, 0, 400, 800), Box(500, 500, 548, 564)]
 

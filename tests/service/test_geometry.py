@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from service.inference.geometry import (
     affine_scale,
+    best_fit,
     clip_box,
     crop_affine,
     crop_scale,
@@ -249,3 +250,19 @@ def test_scale_of_a_crop_is_that_of_its_map(box):
     assert crop_scale(box, PORTRAIT, 1.25) == pytest.approx(
         affine_scale(crop_affine(box, PORTRAIT, 1.25))
     )
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "fit"),
+    [(480, 640, 1), (640, 480, 2), (500, 500, 0), (500, 540, 0), (100, 900, 1), (900, 100, 2)],
+)
+def test_picture_goes_where_it_is_shown_largest(height, width, fit):
+    sizes = (Size(288, 288), Size(256, 320), Size(320, 256))
+
+    assert best_fit(Size(height, width), sizes) is sizes[fit]
+
+
+def test_of_equal_fits_the_first_is_taken():
+    sizes = (Size(64, 64), Size(64, 96))
+
+    assert best_fit(Size(100, 100), sizes) is sizes[0]

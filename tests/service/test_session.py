@@ -1,10 +1,11 @@
 import json
+import re
 import threading
 
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from service.inference.errors import DeviceUnavailable, InvalidBundle, InvalidInput
 from service.inference.execution import Execution
@@ -327,3 +328,50 @@ def test_gpu_is_used_where_there_is_one(keypoints_path, device):
     session.warm_up()
 
     assert session.provider == "CUDAExecutionProvider"
+
+
+@pytest.fixture
+def oblong_path(bundles, tmp_path):
+    card = bundles.oblong_card()
+    return bundles.write(tmp_path, card, bundles.detector_model(card))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (32, 96), (96, 32)])
+def test_network_of_several_sizes_takes_each(oblong_path, size):
+    answer = open_on_cpu(oblong_path).run(np.full((2, *size, 3), 255, np.uint8))
+
+    assert answer["boxes"].shape == (2, 2, 4)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 96)])
+def test_network_of_several_sizes_takes_no_others(oblong_path, size):
+    expected = "[N, 64, 64, 3] or [N, 32, 96, 3] or [N, 96, 32, 3]"
+    with pytest.raises(InvalidInput, match=re.escape(expected)):
+        open_on_cpu(oblong_path).run(np.zeros((1, *size, 3), np.uint8))
+
+
+def test_card_of_several_sizes_wants_open_sides(bundles, tmp_path):
+    model = bundles.detector_model(bundles.detector_card())
+
+    with pytest.raises(InvalidBundle, match=r"expected image .*'H', 'W'"):
+        open_on_cpu(bundles.write(tmp_path, bundles.oblong_card(), model))
+
+
+def test_card_of_one_size_wants_fixed_sides(bundles, tmp_path):
+    model = bundles.detector_model(bundles.oblong_card())
+
+    with pytest.raises(InvalidBundle, match=r"expected image .* 64, 64"):
+        open_on_cpu(bundles.write(tmp_path, bundles.detector_card(), model))
+
+
+def test_every_size_is_tried_at_the_start(bundles, tmp_path):
+    card = bundles.oblong_card()
+    model = bundles.detector_model(card)
+    # Of the float picture: 32 rows cannot become 64.
+    model.graph.node.insert(1, helper.make_node("Reshape", ["float", "rows"], ["square"]))
+    model.graph.node[2].input[0] = "square"
+    rows = np.array([-1, 64, 64, 3], np.int64)
+    model.graph.initializer.append(numpy_helper.from_array(rows, "rows"))
+
+    with pytest.raises(InvalidBundle, match=r"fails on 1 test picture\(s\)"):
+        open_on_cpu(bundles.write(tmp_path, card, model)).warm_up()

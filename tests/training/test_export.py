@@ -96,7 +96,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, pose_run: Run) -> Path:
 def converted(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> onnx.ModelProto:
     """What the next export takes as the converted network, to save the time; may be changed."""
     model = onnx.load(bundle / "model.onnx")
-    monkeypatch.setattr(training.export, "to_onnx", lambda _: model)
+    monkeypatch.setattr(training.export, "network_to_onnx", lambda _, __: model)
     return model
 
 

@@ -20,9 +20,9 @@ from training.config import DataSet, TrainConfig
 from training.data.coco import read_coco
 from training.import_bundle import import_bundle
 from training.network_inputs import draw_inputs
-from training.networks.build import build_network, with_decoder
+from training.networks.build import build_network
 from training.networks.config import SimccHead
-from training.onnx_graph import to_onnx
+from training.onnx_any_size import network_to_onnx
 from training.recipes import recipe
 from training.run import empty_network
 from training.settings import parse_config
@@ -83,7 +83,7 @@ def make_bundle(folder: Path, config: TrainConfig) -> Bundle:
     shake(network)
     card = make_card(config, skeleton, (), name="sample")
     folder.mkdir()
-    write_bundle(folder, to_onnx(with_decoder(network, config)), card)
+    write_bundle(folder, network_to_onnx(network, config), card)
     return Bundle(folder, network, card)
 
 

@@ -36,7 +36,7 @@ def pictures() -> np.ndarray:
 def test_answers_are_the_same_in_any_batches(
     model: keras.Model, pictures: np.ndarray, batch_size: int
 ) -> None:
-    answer = KerasSession(model, CARD, batch_size=batch_size).run(pictures)
+    answer = KerasSession([model], CARD, batch_size=batch_size).run(pictures)
     assert set(answer) == {"keypoints"}
     assert answer["keypoints"].dtype == np.float32
     expected = pictures.mean(axis=(1, 2))[:, None]
@@ -52,7 +52,7 @@ def test_no_more_than_the_batch_size_at_once(model: keras.Model, pictures: np.nd
         return predict(image)
 
     model.predict_on_batch = watched
-    KerasSession(model, CARD, batch_size=3).run(pictures)
+    KerasSession([model], CARD, batch_size=3).run(pictures)
     assert seen == [3, 3, 1]
 
 
@@ -60,7 +60,7 @@ def test_changed_weights_are_seen_by_the_same_session(pictures: np.ndarray) -> N
     image = keras.Input((32, 16, 3), dtype="uint8")
     x = layers.GlobalAveragePooling2D()(layers.Rescaling(1.0)(image))
     model = keras.Model(image, {"keypoints": layers.Dense(1, kernel_initializer="ones")(x)})
-    session = KerasSession(model, CARD)
+    session = KerasSession([model], CARD)
     before = session.run(pictures)["keypoints"]
     model.layers[-1].kernel.assign(model.layers[-1].kernel * 2)
     np.testing.assert_allclose(session.run(pictures)["keypoints"], 2 * before, rtol=1e-5)
@@ -69,11 +69,11 @@ def test_changed_weights_are_seen_by_the_same_session(pictures: np.ndarray) -> N
 @pytest.mark.parametrize("shape", [(1, 16, 32, 3), (32, 16, 3), (0, 32, 16, 3), (1, 32, 16, 4)])
 def test_picture_of_another_shape_is_rejected(model: keras.Model, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match=r"expected \[N, 32, 16, 3\]"):
-        KerasSession(model, CARD).run(np.zeros(shape, np.uint8))
+        KerasSession([model], CARD).run(np.zeros(shape, np.uint8))
 
 
 def test_card_and_backend_are_told(model: keras.Model) -> None:
-    session = KerasSession(model, CARD)
+    session = KerasSession([model], CARD)
     assert session.card is CARD
     assert keras.backend.backend() in session.provider
 

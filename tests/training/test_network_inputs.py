@@ -3,13 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from service.inference.card import InputSize
 from service.inference.errors import InvalidData
 from service.inference.geometry import crop_affine, letterbox_affine, warp
 from service.inference.types import Size
 from tests.training.fixed_bundles import make_card
 from training.data.coco import CocoFile, people, read_coco
 from training.data.pictures import read_picture
-from training.network_inputs import draw_records, network_input
+from training.network_inputs import draw_inputs, draw_records, network_input
 
 KEYPOINTS = make_card("keypoints", Size(64, 48))
 DETECTOR = make_card("detection", Size(64, 48))
@@ -37,6 +38,21 @@ def test_set_without_anybody_is_refused_by_its_name(coco: CocoFile) -> None:
 
     with pytest.raises(InvalidData, match=str(coco.path)):
         draw_records("keypoints", [empty], 4)
+
+
+def test_picture_is_shown_where_it_is_largest_unless_a_size_is_asked_for(coco: CocoFile) -> None:
+    (record,) = draw_records("detection", [coco], 1)
+    image = read_picture(record.picture)
+    size = Size(image.size.height * 2, image.size.width * 2)
+    card = make_card("detection", Size(64, 64)).model_copy(
+        update={"other_inputs": (InputSize(height=size.height, width=size.width),)}
+    )
+
+    expected = warp(image.pixels, letterbox_affine(image.size, size), size)
+    np.testing.assert_array_equal(network_input(card, record), expected)
+    assert network_input(card, record, Size(64, 64)).shape == (64, 64, 3)
+    assert draw_inputs(card, [coco], 2).shape == (2, 64, 64, 3)
+    assert draw_inputs(card, [coco], 2, size).shape == (2, size.height, size.width, 3)
 
 
 def test_inputs_are_the_crop_and_the_letterbox_of_serving(coco: CocoFile) -> None:

@@ -98,6 +98,32 @@ def test_the_deep_convolution_of_the_pyramid_loses_what_it_does_not_use(crops: n
     np.testing.assert_allclose(np.asarray(narrow(crops)), np.asarray(wide(crops)), atol=1e-4)
 
 
+def test_blocks_that_refine_lose_what_they_do_not_use(crops: np.ndarray) -> None:
+    config = _config(6)
+    assert isinstance(config.neck, PyramidNeck)
+    necks = [
+        config.neck.model_copy(update={"refine_blocks": 2, "refine_expansion": expansion})
+        for expansion in (4, 3)
+    ]
+    wide, narrow = (build_network(config.model_copy(update={"neck": one}), COCO) for one in necks)
+    rng = np.random.default_rng(1)
+    for block in ("refine_0", "refine_1"):
+        # It starts as the identity: its channels are to matter.
+        project = wide.get_layer(f"{block}_project_bn")
+        project.set_weights([rng.normal(1, 0.2, each.shape) for each in project.get_weights()])
+        norm = wide.get_layer(f"{block}_depthwise_bn")
+        gamma, beta, mean, variance = norm.get_weights()
+        # The same everywhere and in every picture, whatever listens to it.
+        gamma[::4], beta[::4] = 0, 1.5
+        norm.set_weights([gamma, beta, mean, variance])
+
+    copy_slimmed(wide, narrow, crops)
+
+    filters = [net.get_layer("refine_1_expand").filters for net in (wide, narrow)]
+    assert filters[1] == 3 * filters[0] / 4
+    np.testing.assert_allclose(np.asarray(narrow(crops)), np.asarray(wide(crops)), atol=1e-4)
+
+
 def test_a_larger_network_cannot_be_filled(wide: keras.Model, crops: np.ndarray) -> None:
     narrow = build_network(_config(4), COCO)
     with pytest.raises(InvalidData, match="channels"):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from service.inference.card import InputSize
 from service.inference.types import Floats
@@ -134,24 +134,28 @@ def _distances(logits: Tensor, codec: CenterNetCodec) -> Tensor:
 def decode(logits: Tensor, codec: CenterNetCodec) -> tuple[Tensor, Tensor]:
     """Boxes from logits `[N, h, w, 5]`, best first; a cell counts if no neighbour scores higher.
 
+    h and w may be open within a layer; there must then be `codec.slots` cells at least.
+
     Returns:
         boxes float32 `[N, P, 4]`: x0, y0, x1, y1 in input pixels, inside the input; scores `[N, P]`
         in 0..1, 0 in empty slots. P is `codec.slots`, or the number of cells if that is smaller.
 
     Source: Zhou et al. 2019, Objects as Points, section 4.
     """
-    _, height, width, _ = logits.shape
+    _, height, width, _ = ops.shape(logits)
+    cells = height * width
+    slots = min(codec.slots, cells) if isinstance(cells, int) else codec.slots
     centre = logits[..., :1]
     is_peak = ops.equal(ops.max_pool(centre, 3, strides=1, padding="same"), centre)
     score = ops.where(is_peak, ops.sigmoid(centre), 0.0)
-    score = ops.reshape(score, (-1, height * width))
-    scores, index = ops.top_k(score, min(codec.slots, height * width))
+    scores, index = ops.top_k(ops.reshape(score, (-1, cells)), slots)
 
-    distances = ops.reshape(_distances(logits, codec), (-1, height * width, 4))
+    distances = ops.reshape(_distances(logits, codec), (-1, cells, 4))
     distances = ops.take_along_axis(distances, ops.expand_dims(index, -1), axis=1)
     x = (ops.cast(index % width, "float32") + 0.5) * codec.stride
     y = (ops.cast(index // width, "float32") + 0.5) * codec.stride
-    right, bottom = float(width * codec.stride), float(height * codec.stride)
+    right = ops.cast(width * codec.stride, "float32")
+    bottom = ops.cast(height * codec.stride, "float32")
     corners = [
         ops.clip(x - distances[..., 0], 0.0, right),
         ops.clip(y - distances[..., 1], 0.0, bottom),
@@ -159,3 +163,14 @@ def decode(logits: Tensor, codec: CenterNetCodec) -> tuple[Tensor, Tensor]:
         ops.clip(y + distances[..., 3], 0.0, bottom),
     ]
     return ops.stack(corners, axis=-1), scores
+
+
+class Decoder(layers.Layer):
+    """`decode` as a layer, which knows the sizes of maps only when it is called."""
+
+    def __init__(self, codec: CenterNetCodec) -> None:
+        super().__init__()
+        self._codec = codec
+
+    def call(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        return decode(logits, self._codec)

@@ -11,13 +11,16 @@ from training.config import DataSet, Weights
 
 
 class SlimOptions(Options):
-    """Takes the least used channels out of a run's MobileNetV2; it must then be trained on."""
+    """Takes the least used channels out of a run's blocks; it must then be trained on."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m training slim")
 
     run: CliPositionalArg[Path] = Field(description="Folder of the run.")
     expansion: float | None = Field(
-        default=None, description="Of the blocks, below the run's; the usual is 6."
+        default=None, description="Of MobileNetV2's blocks, below the run's; the usual is 6."
+    )
+    refine_expansion: float | None = Field(
+        default=None, description="Of the pyramid's 5x5 blocks, below the run's; the usual is 4."
     )
     deep_channels: int | None = Field(
         default=None, description="Of the pyramid's deep convolution, below the run's."
@@ -37,11 +40,13 @@ def run(arguments: Sequence[str]) -> int:
         DataSet.model_validate(options.data),
         options.output,
         expansion=options.expansion,
+        refine_expansion=options.refine_expansion,
         deep_channels=options.deep_channels,
         weights=options.weights,
     )
     changed = {
         "--backbone.expansion": options.expansion,
+        "--neck.refine-expansion": options.refine_expansion,
         "--neck.deep-channels": options.deep_channels,
     }
     flags = [f"{flag} {value:g}" for flag, value in changed.items() if value is not None]

@@ -27,6 +27,8 @@ from training.networks.neck import deconv, feature_pyramid
 from training.networks.simcc_head import simcc_head
 
 _PRIOR = 0.01
+MAP = "map"
+"""The name of what a decoder by itself takes."""
 
 
 def build_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model:
@@ -83,21 +85,48 @@ def _prior(config: TrainConfig) -> float | None:
             return None
 
 
+def at_all_sizes(
+    network: keras.Model, config: TrainConfig, skeleton: Skeleton | None
+) -> list[keras.Model]:
+    """A network, and for each further size of its input one with copies of its weights."""
+    others = [
+        build_network(
+            config.model_copy(
+                update={"input": size, "backbone_weights": "none", "init_weights": None}
+            ),
+            skeleton,
+        )
+        for size in config.other_inputs
+    ]
+    for other in others:
+        other.set_weights(network.get_weights())
+    return [network, *others]
+
+
 def with_decoder(network: keras.Model, config: TrainConfig) -> keras.Model:
     """The graph that is exported: the same input, answers as the contract names them."""
-    logits = network.output
+    answer = _decoded(network.output, config)
+    return keras.Model(network.input, answer, name=f"{network.name}_decoded")
+
+
+def decoder_of_any_size(network: keras.Model, config: TrainConfig) -> keras.Model:
+    """What `with_decoder` adds, for logits `[N, h, w, C]` of any height and width."""
+    logits = keras.Input((None, None, network.output.shape[-1]), name=MAP)
+    return keras.Model(logits, _decoded(logits, config), name=f"{network.name}_decoder")
+
+
+def _decoded(logits: keras.KerasTensor, config: TrainConfig) -> dict[str, keras.KerasTensor]:
     match config.codec:
         case HeatmapCodec() as codec:
-            answer = {"keypoints": _named("keypoints", heatmap.decode(logits, codec))}
+            return {"keypoints": _named("keypoints", heatmap.decode(logits, codec))}
         case PixelClassCodec() as codec:
-            answer = {"keypoints": _named("keypoints", pixelclass.decode(logits, codec))}
+            return {"keypoints": _named("keypoints", pixelclass.decode(logits, codec))}
         case SimccCodec() as codec:
             keypoints = simcc.decode(logits, codec, config.input)
-            answer = {"keypoints": _named("keypoints", keypoints)}
+            return {"keypoints": _named("keypoints", keypoints)}
         case CenterNetCodec() as codec:
-            boxes, scores = centernet.decode(logits, codec)
-            answer = {"boxes": _named("boxes", boxes), "scores": _named("scores", scores)}
-    return keras.Model(network.input, answer, name=f"{network.name}_decoded")
+            boxes, scores = centernet.Decoder(codec)(logits)
+            return {"boxes": _named("boxes", boxes), "scores": _named("scores", scores)}
 
 
 def load_matching_weights(network: keras.Model, path: Path) -> None:

@@ -54,12 +54,14 @@ class PyramidNeck(Strict):
         deep_channels: of a 1x1 convolution on the deepest tap before all, 0 for none: what ends a
             MobileNet, for networks that end otherwise than that of `keras.applications`.
         refine_blocks: depthwise 5x5 residual blocks after the last level.
+        refine_expansion: channels inside of these blocks, times those of the last level.
     """
 
     kind: Literal["pyramid"] = "pyramid"
     channels: tuple[int, ...] = Field(min_length=2)
     deep_channels: int = Field(default=0, ge=0)
     refine_blocks: int = Field(default=0, ge=0)
+    refine_expansion: float = Field(default=4.0, ge=1)
 
 
 class DeconvNeck(Strict):

@@ -38,7 +38,7 @@ def feature_pyramid(
         x = _batch_norm(batch_norm_momentum, f"smooth_{level}_bn")(x)
         x = layers.ReLU(name=f"smooth_{level}_relu")(x)
     for block in range(config.refine_blocks):
-        x = _refine(x, batch_norm_momentum, f"refine_{block}")
+        x = _refine(x, config.refine_expansion, batch_norm_momentum, f"refine_{block}")
     return x
 
 
@@ -64,10 +64,12 @@ def deconv(
     return x
 
 
-def _refine(x: keras.KerasTensor, momentum: float, name: str) -> keras.KerasTensor:
+def _refine(
+    x: keras.KerasTensor, expansion: float, momentum: float, name: str
+) -> keras.KerasTensor:
     """An inverted residual block with a 5x5 kernel; it starts as the identity."""
     channels = x.shape[-1]
-    y = layers.Conv2D(4 * channels, 1, use_bias=False, name=f"{name}_expand")(x)
+    y = layers.Conv2D(round(expansion * channels), 1, use_bias=False, name=f"{name}_expand")(x)
     y = _batch_norm(momentum, f"{name}_expand_bn")(y)
     y = layers.ReLU(name=f"{name}_expand_relu")(y)
     y = layers.DepthwiseConv2D(5, padding="same", use_bias=False, name=f"{name}_depthwise")(y)

@@ -12,6 +12,8 @@ _TAPS = ("block_16_project_BN", "block_13_expand_relu", "block_6_expand_relu")
 def person_detector() -> TrainConfig:
     """MobileNetV2 with a feature pyramid, centres and box sides at stride 8, 288x288.
 
+    A picture that is not square is shown at 256x320 or 320x256.
+
     Command: `python -m training train --recipe person-detector --data.train TRAIN.json --data.val
     VAL.json --backbone-weights imagenet --output runs/person-detector`. On a CPU start with
     `--backbone.frozen` and continue from that run's weights with `--init-weights`.
@@ -27,6 +29,7 @@ def person_detector() -> TrainConfig:
         recipe="person-detector",
         task="detection",
         input=InputSize(height=288, width=288),
+        oblong_inputs=True,
         backbone=BackboneConfig(taps=_TAPS),
         neck=PyramidNeck(channels=(96, 96, 96), deep_channels=384, refine_blocks=1),
         head=DenseHead(channels=96),

@@ -79,7 +79,7 @@ def judge(body: bytes, json_bytes: int | None) -> None:
     with contextlib.suppress(PoseError):
         assert set(asked.wanted(["boxes", "scores"])) <= {"boxes", "scores"}
     with contextlib.suppress(PoseError):
-        pixels = pixels_of(asked, SIZE, 3)
+        pixels = pixels_of(asked, [SIZE], 3)
         assert pixels.dtype == np.uint8
         assert 1 <= len(pixels) <= 3
         assert pixels.shape[1:] == (2, 2, 3)

@@ -62,6 +62,13 @@ def test_unknown_model_is_told_what_is_loaded(estimator, name, version):
         find_model({"default": estimator}, name, version)
 
 
+def test_sides_of_a_network_of_several_sizes_are_open(estimator, bundles):
+    several = replace(estimator, detector=Card(bundles.oblong_card()))
+    metadata = find_model({"default": several}, "test-detector").metadata()
+
+    assert [tensor.shape for tensor in metadata.inputs] == [[-1, -1, -1, 3]]
+
+
 def test_tensors_are_those_of_the_network(estimator):
     metadata = find_model({"default": estimator}, "test-detector").metadata()
 

@@ -42,7 +42,7 @@ def parse(document, behind=b"", *, json_bytes=None):
 
 
 def pixels(document, behind=b"", max_rows=4):
-    return pixels_of(parse({"inputs": [document]}, behind), SIZE, max_rows)
+    return pixels_of(parse({"inputs": [document]}, behind), [SIZE], max_rows)
 
 
 def pictures(document, behind=b"", max_pictures=4):
@@ -61,15 +61,31 @@ def test_pixels_may_be_binary():
 def test_raw_body_is_as_many_pictures_as_it_has_bytes_for():
     asked = parse_request(PIXELS.tobytes() * 2, 0, max_json_bytes=LIMIT)
 
-    np.testing.assert_array_equal(pixels_of(asked, SIZE, 4), np.concatenate([PIXELS] * 2))
+    np.testing.assert_array_equal(pixels_of(asked, [SIZE], 4), np.concatenate([PIXELS] * 2))
     assert asked.wanted(["boxes"]) == {"boxes": True}
+
+
+@pytest.mark.parametrize("shape", [[1, 2, 3, 3], [1, 3, 2, 3]])
+def test_pixels_may_have_any_size_of_the_network(shape):
+    asked = parse({"inputs": [tensor(shape=shape)]})
+
+    found = pixels_of(asked, [SIZE, Size(height=3, width=2)], 4)
+
+    np.testing.assert_array_equal(found, PIXELS.reshape(shape))
+
+
+def test_sizes_of_the_network_are_named_where_another_is_given():
+    asked = parse({"inputs": [tensor(shape=[1, 6, 1, 3])]})
+
+    with pytest.raises(InvalidRequest, match=r"\[N, 2, 3, 3\] or \[N, 3, 2, 3\]"):
+        pixels_of(asked, [SIZE, Size(height=3, width=2)], 4)
 
 
 def test_raw_body_of_another_size_is_refused():
     asked = parse_request(PIXELS.tobytes() + b"x", 0, max_json_bytes=LIMIT)
 
     with pytest.raises(InvalidRequest, match="19 bytes; expected 18"):
-        pixels_of(asked, SIZE, 4)
+        pixels_of(asked, [SIZE], 4)
 
 
 def test_raw_body_is_one_picture():

@@ -21,8 +21,8 @@ class Held:
 
     provider = CUDA
 
-    def __init__(self, name: str, log: list, *, held: bool = True) -> None:
-        self.card = Bundles().keypoints_card(name=name)
+    def __init__(self, name: str, log: list, *, held: bool = True, card=None) -> None:
+        self.card = card or Bundles().keypoints_card(name=name)
         self.begun = threading.Semaphore(0)
         self._name = name
         self._log = log
@@ -52,8 +52,8 @@ class Held:
         self.step()
 
 
-def pictures(*numbers):
-    images = np.zeros((len(numbers), 64, 48, 3), np.uint8)
+def pictures(*numbers, size=(64, 48)):
+    images = np.zeros((len(numbers), *size, 3), np.uint8)
     images[:, 0, 0, 0] = numbers
     return images
 
@@ -79,27 +79,27 @@ class House:
         self._devices = devices
         self.callers = ThreadPoolExecutor(32)
 
-    def network(self, name="a", *, held=True):
-        replicas = [Held(name, self.log, held=held) for _ in range(self._devices)]
+    def network(self, name="a", **options):
+        replicas = [Held(name, self.log, **options) for _ in range(self._devices)]
         self.held += replicas
         session = self.batcher.join(replicas)
         self.log.clear()
         return session
 
-    def start(self, session, *numbers) -> "Future[list[float]]":
+    def start(self, session, *numbers, **size) -> "Future[list[float]]":
         """A call in a thread of its own."""
-        return self.callers.submit(lambda: numbers_of(session.run(pictures(*numbers))))
+        return self.callers.submit(lambda: numbers_of(session.run(pictures(*numbers, **size))))
 
-    def occupy(self, session, *numbers) -> "Future[list[float]]":
+    def occupy(self, session, *numbers, **size) -> "Future[list[float]]":
         """A call whose run has begun."""
-        answer = self.start(session, *numbers)
+        answer = self.start(session, *numbers, **size)
         assert self.held[0].begun.acquire(timeout=PATIENCE_S)
         return answer
 
-    def ask(self, session, *numbers) -> "Future[list[float]]":
+    def ask(self, session, *numbers, **size) -> "Future[list[float]]":
         """A call that waits, after all earlier ones, since every GPU is occupied."""
         before = self.batcher.waiting
-        answer = self.start(session, *numbers)
+        answer = self.start(session, *numbers, **size)
         until(lambda: self.batcher.waiting > before)
         return answer
 

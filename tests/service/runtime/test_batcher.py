@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.inference.execution import Execution
 from service.inference.session import open_session
 from service.runtime.batcher import Batcher
+from tests.service.conftest import Bundles
 from tests.service.runtime.held import (
     BAD,
     PATIENCE_S,
@@ -237,3 +238,16 @@ def test_whatever_comes_in_whatever_order_gets_its_own_rows(calls, devices, max_
     for name in "ab":
         run = sorted(row for ran, rows in house.log for row in rows if ran == name)
         assert run == sorted(row for asked, rows in expected for row in rows if asked == name)
+
+
+def test_pictures_of_another_size_wait_for_a_run_of_their_own(build):
+    house = build()
+    network = house.network(card=Bundles().oblong_card())
+
+    calls = [house.occupy(network, 1, size=(64, 64))]
+    for number, size in ((2, (64, 64)), (3, (32, 96)), (4, (64, 64)), (5, (32, 96))):
+        calls.append(house.ask(network, number, size=size))
+    house.let_go()
+
+    assert answers(*calls) == [[1], [2], [3], [4], [5]]
+    assert house.log == [("a", [1]), ("a", [2, 4]), ("a", [3, 5])]

@@ -170,7 +170,7 @@ def onnx(bundles, tmp_path):
     """A real network that fails on some pictures, run as on a GPU but on the CPU."""
     card = bundles.keypoints_card()
     session = start_on_cpu(bundles.write(tmp_path, card, fragile_model(bundles, card)), 1)
-    binding = Binding(session, Memory("cpu"), (64, 48, 3), (1, 2, 4, 8))
+    binding = Binding(session, Memory("cpu"), [(64, 48, 3)], (1, 2, 4, 8))
     return OnnxSession(card, CUDA, binding.run, (8, 1, 2, 4))
 
 
