@@ -79,8 +79,8 @@ class ModelDocument(BaseModel):
     """Which networks answered."""
 
     pipeline: str
-    detector: str = Field(examples=["person-detector/3"])
-    keypoints: str = Field(examples=["pose-mobilenetv2/3"])
+    detector: str = Field(examples=["person-detector/4"])
+    keypoints: str = Field(examples=["pose-mobilenetv2/4"])
 
 
 class ImageDocument(BaseModel):

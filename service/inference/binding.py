@@ -61,7 +61,8 @@ class Binding:
         # The largest first: the smaller ones then find their memory in what it needed.
         self._buckets = {
             (size, *picture): _Bucket(session, memory, (size, *picture), outputs[picture], number)
-            for number, (size, picture) in enumerate(product(reversed(batch_sizes), pictures))
+            # 0 is the graph of runs that name none.
+            for number, (size, picture) in enumerate(product(reversed(batch_sizes), pictures), 1)
         }
 
     def run(self, image: Pixels) -> dict[str, npt.NDArray[np.float32]]:

@@ -48,12 +48,11 @@ def _joints(person: Person) -> dict[str, tuple[float, float]]:
     return {joint.name: (joint.x, joint.y) for joint in person.keypoints}
 
 
-def _assert_joints_where_they_are(person: Person, scale: float = 1.0, more_px: float = 0.0) -> None:
+def _assert_joints_where_they_are(person: Person, scale: float = 1.0) -> None:
     found = _joints(person)
     for name, (x, y) in SEEN.items():
         error = math.dist(found[name], (x * scale, y * scale))
-        allowed = (MAX_ERROR_PX.get(name, SHOULDER_ERROR_PX) + more_px) * scale
-        assert error <= allowed, (name, found[name])
+        assert error <= MAX_ERROR_PX.get(name, SHOULDER_ERROR_PX) * scale, (name, found[name])
 
 
 def test_the_one_person_is_found_with_joints_where_they_are(
@@ -89,8 +88,7 @@ def test_a_given_box_is_used_instead_of_the_detector(
 ) -> None:
     (person,) = estimator.predict(astronaut, boxes=[Box(20, 0, 400, 512)]).persons
     assert person.box == Box(20, 0, 400, 512)
-    # Widened to the crop's shape, a pixel of the network is 3.4 of the picture.
-    _assert_joints_where_they_are(person, more_px=2)
+    _assert_joints_where_they_are(person)
 
 
 @pytest.mark.parametrize("pipeline", ["estimator", "fast"])

@@ -92,7 +92,7 @@ def test_five_joints_go_from_yolo_labels_to_an_answer(yolo_pose: Path, tmp_path:
     # The detector that ships stands in for one of kites: whatever it takes for a person will do.
     (models / "person-detector").symlink_to(ROOT / "models" / "person-detector")
     (models / "pipelines.toml").write_text(
-        '[default]\ndetector = "person-detector/3"\nkeypoints = "pose-debug/1"\n'
+        '[default]\ndetector = "person-detector/4"\nkeypoints = "pose-debug/1"\n'
         "min_person_score = 0.0\n"
     )
     drawn = tmp_path / "drawn.png"

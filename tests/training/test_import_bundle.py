@@ -259,7 +259,7 @@ def test_a_file_that_train_would_not_take_is_not_written(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", ["pose-mobilenetv2/3", "person-detector/3"])
+@pytest.mark.parametrize("reference", ["pose-mobilenetv2/4", "person-detector/4"])
 def test_the_first_models_that_shipped_come_back(
     reference: str, people: DataSet, tmp_path: Path
 ) -> None:

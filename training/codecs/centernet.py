@@ -154,8 +154,7 @@ def decode(logits: Tensor, codec: CenterNetCodec) -> tuple[Tensor, Tensor]:
     distances = ops.take_along_axis(distances, ops.expand_dims(index, -1), axis=1)
     x = (ops.cast(index % width, "float32") + 0.5) * codec.stride
     y = (ops.cast(index // width, "float32") + 0.5) * codec.stride
-    right = ops.cast(width * codec.stride, "float32")
-    bottom = ops.cast(height * codec.stride, "float32")
+    right, bottom = _pixels(width, codec), _pixels(height, codec)
     corners = [
         ops.clip(x - distances[..., 0], 0.0, right),
         ops.clip(y - distances[..., 1], 0.0, bottom),
@@ -163,6 +162,12 @@ def decode(logits: Tensor, codec: CenterNetCodec) -> tuple[Tensor, Tensor]:
         ops.clip(y + distances[..., 3], 0.0, bottom),
     ]
     return ops.stack(corners, axis=-1), scores
+
+
+def _pixels(cells: Any, codec: CenterNetCodec) -> Any:
+    """The side of the input; a tensor where it is open."""
+    side = cells * codec.stride
+    return float(side) if isinstance(side, int) else ops.cast(side, "float32")
 
 
 class Decoder(layers.Layer):
