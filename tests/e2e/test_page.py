@@ -335,6 +335,9 @@ def test_models_are_shown_and_another_pipeline_can_be_chosen(open_page, tmp_path
         opened["#open-cards"].click()
         expect(opened["#cards h3"]).to_have_text(["defaultdefault", "strictchosen"])
         expect(opened["#cards"]).to_contain_text("128 \N{MULTIPLICATION SIGN} 192 pixels")
+        sizes = ("288x288", "320x256", "256x320")
+        told = ", ".join(sizes).replace("x", " \N{MULTIPLICATION SIGN} ")
+        expect(opened["#cards"]).to_contain_text(f"{told} pixels")
         opened.page.keyboard.press("Escape")
         expect(opened["#cards"]).to_be_hidden()
     finally:
