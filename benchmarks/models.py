@@ -75,23 +75,27 @@ def _compared(pipelines: Pipelines) -> Table:
     table = Table(title="both networks for one picture, one thread, medians")
     for heading in ("pipeline", "people", "ms", "the first / this"):
         table.add_column(heading, justify="left" if heading == "pipeline" else "right")
+    opened = [_open(pair) for pair in pipelines.values()]
     for people in _PEOPLE:
-        runs = [_run_of_pipeline(pair, people) for pair in pipelines.values()]
-        seconds = _in_turns(*runs)
+        seconds = _in_turns(*(_run_of_pair(*pair, people) for pair in opened))
         for name, own in zip(pipelines, seconds, strict=True):
             ratio = np.median(seconds[0] / own)
             table.add_row(name, f"{people}", f"{np.median(own) * 1e3:.2f}", f"{ratio:.2f}")
     return table
 
 
-def _run_of_pipeline(pair: Mapping[str, object], people: int) -> Callable[[], object]:
+def _open(pair: Mapping[str, object]) -> tuple[Session, Session]:
     execution = Execution(device="cpu", threads=1)
     detector, keypoints = (
         open_session(_MODELS / str(pair[role]) / "model.onnx", execution)
         for role in ("detector", "keypoints")
     )
-    detect = _run_of(detector, detector.card.sizes[0])
-    estimate = _run_of(keypoints, keypoints.card.sizes[0], people)
+    return detector, keypoints
+
+
+def _run_of_pair(detector: Session, keypoints: Session, people: int) -> Callable[[], object]:
+    detect = _run_of(detector, detector.card.input.size)
+    estimate = _run_of(keypoints, keypoints.card.input.size, people)
     return lambda: (detect(), estimate())
 
 

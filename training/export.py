@@ -25,7 +25,7 @@ from training.card_figures import (
 from training.config import DataSet, Weights
 from training.data.coco import CocoFile, read_coco
 from training.evaluate import evaluate_alone
-from training.keras_session import keras_session
+from training.keras_session import session_of_run
 from training.network_inputs import draw_inputs, labelled_records
 from training.onnx_any_size import network_to_onnx
 from training.parity import check_parity, synthetic_pictures
@@ -83,11 +83,10 @@ def export_run(
     val_file = _validation_file(run, val, limit)
     network = run.network(weights)
     model = network_to_onnx(network, run.config)
-    keras_network = keras_session(network, run.config, run.skeleton, card)
+    keras_network = session_of_run(run, network, card)
     with tempfile.TemporaryDirectory() as folder:
         exported = write_draft(Path(folder), model, card, notes)
-        for size in card.sizes:
-            check_parity(keras_network, exported, _pictures(card, size, val_file))
+        _check_parity(keras_network, exported, val_file)
         if val_file is not None:
             metrics = _measured(keras_network, exported, val_file)
             if detector is not None:
@@ -115,6 +114,12 @@ def _sources(run: Run, licences: Mapping[str, str]) -> tuple[DataSource, ...]:
 def _validation_file(run: Run, val: DataSet | None, limit: int | None) -> CocoFile | None:
     sets: Sequence[DataSet] = run.config.data.val if val is None else (val,)
     return read_first(sets[0], limit) if sets else None
+
+
+def _check_parity(reference: Session, exported: Session, val: CocoFile | None) -> None:
+    """At every size of the input."""
+    for size in exported.card.sizes:
+        check_parity(reference, exported, _pictures(exported.card, size, val))
 
 
 def _pictures(card: ModelCard, size: Size, val: CocoFile | None) -> Pixels:

@@ -1,8 +1,6 @@
 """A Keras network that answers like an exported file, so that the same code measures both."""
 
-import logging
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import cast
 
 import keras
@@ -13,7 +11,9 @@ from service.inference.card import ModelCard, Skeleton
 from service.inference.errors import InvalidInput
 from service.inference.signature import shapes_of
 from training.config import TrainConfig
-from training.networks.build import at_all_sizes, with_decoder
+from training.networks.build import with_decoder
+from training.notices import only_errors_of
+from training.run import Run, at_all_sizes
 
 
 class KerasSession:
@@ -62,29 +62,16 @@ class KerasSession:
 
     def _predict(self, image: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
         model = self._models[image.shape[1:]]
-        with _quiet_tracing():
+        # It traces each size of pictures and batches once, and warns that this be slow.
+        with only_errors_of("tensorflow"):
             outputs = cast("dict[str, npt.ArrayLike]", model.predict_on_batch(image))
         return {name: np.asarray(value, np.float32) for name, value in outputs.items()}
 
 
-def keras_session(
-    network: keras.Model, config: TrainConfig, skeleton: Skeleton | None, card: ModelCard
-) -> KerasSession:
-    """A network that takes all sizes of its input, with its decoder; its weights are copied."""
-    networks = at_all_sizes(network, config, skeleton)
-    return KerasSession([with_decoder(one, config) for one in networks], card)
-
-
-@contextmanager
-def _quiet_tracing() -> Generator[None]:
-    """TensorFlow traces each size of pictures and batches once, and warns that this be slow."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def session_of_run(run: Run, network: keras.Model, card: ModelCard) -> KerasSession:
+    """A run's network at all sizes of its input, with its decoder; the weights are copied."""
+    networks = at_all_sizes(network, run.config, run.skeleton)
+    return KerasSession([with_decoder(one, run.config) for one in networks], card)
 
 
 def provisional_card(config: TrainConfig, skeleton: Skeleton | None) -> ModelCard:

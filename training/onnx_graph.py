@@ -1,6 +1,5 @@
 """Keras to ONNX."""
 
-import logging
 import tempfile
 import warnings
 from collections.abc import Generator
@@ -13,6 +12,7 @@ import numpy as np
 import onnx
 
 from service.inference.errors import InvalidInput
+from training.notices import only_errors_of
 from training.onnx_form import check_graph, tidy
 
 OPSET = 18
@@ -58,13 +58,7 @@ def _convert(network: keras.Model) -> onnx.ModelProto:
 def _quiet_converter() -> Generator[None]:
     # It goes on without an optimisation that fails, as one does on MobileNetV3's sums with a
     # number, but prints a traceback.
-    logger = logging.getLogger("tf2onnx.optimizer")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # Keras probes numpy for a name that numpy has removed.
-            warnings.filterwarnings("ignore", message=r".*np\.object", category=FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
+    with only_errors_of("tf2onnx.optimizer"), warnings.catch_warnings():
+        # Keras probes numpy for a name that numpy has removed.
+        warnings.filterwarnings("ignore", message=r".*np\.object", category=FutureWarning)
+        yield

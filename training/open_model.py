@@ -25,12 +25,12 @@ def open_model(path: Path, device: Device = "auto", *, threads: int | None = Non
     if file is not None:
         return open_session(file, Execution(device=device, threads=threads or available_cores()))
     # Imported for runs only: a bundle needs no Keras, whose import takes seconds.
-    from training.keras_session import keras_session, provisional_card
+    from training.keras_session import provisional_card, session_of_run
     from training.run import open_run
 
     run = open_run(path)
     card = provisional_card(run.config, run.skeleton)
-    return keras_session(run.network(), run.config, run.skeleton, card)
+    return session_of_run(run, run.network(), card)
 
 
 def onnx_file(path: Path) -> Path | None:

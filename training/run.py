@@ -98,6 +98,19 @@ def empty_network(config: TrainConfig, skeleton: Skeleton | None) -> keras.Model
     return build_network(plain, skeleton)
 
 
+def at_all_sizes(
+    network: keras.Model, config: TrainConfig, skeleton: Skeleton | None
+) -> list[keras.Model]:
+    """A network, and for each further size of its input one with copies of its weights."""
+    others = [
+        empty_network(config.model_copy(update={"input": size}), skeleton)
+        for size in config.other_inputs
+    ]
+    for other in others:
+        other.set_weights(network.get_weights())
+    return [network, *others]
+
+
 def create_run(folder: Path, config: TrainConfig, skeleton: Skeleton | None) -> Run:
     """Starts a run in an empty folder.
 

@@ -14,8 +14,8 @@ from training.checkpoint import replace_file
 from training.data.coco import CocoFile
 from training.evaluate import evaluate_alone
 from training.keras_session import KerasSession, provisional_card
-from training.networks.build import at_all_sizes, with_decoder
-from training.run import Run, empty_network
+from training.networks.build import with_decoder
+from training.run import Run, at_all_sizes, empty_network
 
 _OVERHEAD_BYTES = 8192
 """Of HDF5 for each weight, generously."""

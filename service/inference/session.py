@@ -17,7 +17,13 @@ from service.inference.card import METADATA_KEY, ModelCard
 from service.inference.errors import DeviceUnavailable, InferenceFailed, InvalidBundle
 from service.inference.execution import Execution
 from service.inference.providers import FAILURES, main_provider, start_on_cpu, start_on_gpu
-from service.inference.signature import Tensor, check_answer, check_image, check_signature
+from service.inference.signature import (
+    Tensor,
+    check_answer,
+    check_image,
+    check_signature,
+    picture_shapes,
+)
 from service.inference.types import Pixels
 from service.inference.validation import first_problem
 
@@ -108,7 +114,9 @@ class OnnxSession:
             InvalidBundle: it fails, or its answer has a wrong shape or a value that is not finite.
         """
         rng = np.random.default_rng(0)
-        pictures = [rng.integers(0, 256, shape, np.uint8) for shape in _pictures(self._card)]
+        pictures = [
+            rng.integers(0, 256, shape, np.uint8) for shape in picture_shapes(self._card.sizes)
+        ]
         for batch, picture in product(self._test_batches, pictures):
             try:
                 answer = self._run(np.stack([picture] * batch))
@@ -161,7 +169,7 @@ def _on_gpu(path: Path, card: ModelCard, execution: Execution, gpu_id: int) -> O
     sizes = execution.batch_sizes
     try:
         session = start_on_gpu(path, execution, gpu_id, card.precision)
-        binding = Binding(session, Memory("cuda", gpu_id), _pictures(card), sizes)
+        binding = Binding(session, Memory("cuda", gpu_id), picture_shapes(card.sizes), sizes)
         # The largest first: its memory then does for all, and the smallest next: TensorRT compiles
         # again whenever the range of sizes grows.
         test_batches = (sizes[-1], *sizes[:-1])
@@ -200,8 +208,3 @@ def _checked_card(session: Any) -> ModelCard:
 
 def _tensor(value: Any) -> Tensor:
     return Tensor(value.name, value.type, tuple(value.shape or ()))
-
-
-def _pictures(card: ModelCard) -> list[tuple[int, int, int]]:
-    """The shapes that a picture may have."""
-    return [(size.height, size.width, 3) for size in card.sizes]

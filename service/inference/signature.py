@@ -74,13 +74,18 @@ def check_image(card: ModelCard, image: Pixels) -> None:
     Raises:
         InvalidInput: the array has another type or shape, or no picture.
     """
-    wanted = [(size.height, size.width, 3) for size in card.sizes]
-    fits = image.dtype == np.uint8 and image.ndim == 4 and image.shape[1:] in wanted
+    shapes = picture_shapes(card.sizes)
+    fits = image.dtype == np.uint8 and image.ndim == 4 and image.shape[1:] in shapes
     if not fits or len(image) == 0:
         raise InvalidInput(
             f"image is {image.dtype} {list(image.shape)}; "
             f"expected uint8 {shapes_of(card.sizes)}, N at least 1"
         )
+
+
+def picture_shapes(sizes: Sequence[Size]) -> list[tuple[int, int, int]]:
+    """The shape of one picture at each size, `(H, W, 3)`."""
+    return [(size.height, size.width, 3) for size in sizes]
 
 
 def shapes_of(sizes: Sequence[Size]) -> str:

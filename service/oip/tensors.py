@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from service.inference.signature import shapes_of
+from service.inference.signature import picture_shapes, shapes_of
 from service.inference.types import Pixels, Size
 from service.oip.errors import InvalidRequest
 from service.oip.request import Asked, InputTensor
@@ -28,14 +28,13 @@ def pixels_of(asked: Asked, sizes: Sequence[Size], max_rows: int) -> Pixels:
     Raises:
         InvalidRequest: type, shape or data are not those of up to so many such pictures.
     """
+    pictures = picture_shapes(sizes)
     if asked.raw is None:
         tensor = asked.input(IMAGE)
     else:
-        picture = (sizes[0].height, sizes[0].width, 3)
-        rows = len(asked.raw) // math.prod(picture)
-        tensor = InputTensor(IMAGE, "UINT8", (rows, *picture), asked.raw)
+        rows = len(asked.raw) // math.prod(pictures[0])
+        tensor = InputTensor(IMAGE, "UINT8", (rows, *pictures[0]), asked.raw)
     _check_type(tensor, "UINT8")
-    pictures = [(size.height, size.width, 3) for size in sizes]
     if len(tensor.shape) != 4 or tensor.shape[1:] not in pictures:
         raise _unlike(tensor, shapes_of(sizes))
     _check_count(tensor, max_rows, "rows")

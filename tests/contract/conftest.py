@@ -15,7 +15,7 @@ from service.inference.repository import load_pipeline
 from service.inference.types import Image
 from training.config import TrainConfig
 from training.export import export_run
-from training.keras_session import KerasSession, keras_session, provisional_card
+from training.keras_session import KerasSession, provisional_card, session_of_run
 from training.networks.build import build_network
 from training.recipes import recipe
 from training.run import Run, create_run
@@ -70,8 +70,7 @@ def _export(recipe_name: str, models_dir: Path) -> Exported:
     run = _random_run(models_dir.parent / recipe_name, recipe(recipe_name))
     folder = export_run(run.folder, models_dir)
     card = provisional_card(run.config, run.skeleton)
-    session = keras_session(run.network(), run.config, run.skeleton, card)
-    return Exported(folder / "model.onnx", session)
+    return Exported(folder / "model.onnx", session_of_run(run, run.network(), card))
 
 
 def _random_run(folder: Path, config: TrainConfig) -> Run:

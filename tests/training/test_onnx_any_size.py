@@ -12,11 +12,12 @@ from service.inference.types import Size
 from training.complexity import complexity
 from training.config import TrainConfig
 from training.half import to_half
-from training.networks.build import at_all_sizes, build_network, with_decoder
+from training.networks.build import build_network, with_decoder
 from training.onnx_any_size import network_to_onnx
 from training.parity import compare, synthetic_pictures
 from training.quantise import quantise
 from training.recipes import recipe
+from training.run import at_all_sizes
 
 SIZES = ((96, 96), (64, 128), (128, 64))
 

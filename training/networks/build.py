@@ -85,24 +85,6 @@ def _prior(config: TrainConfig) -> float | None:
             return None
 
 
-def at_all_sizes(
-    network: keras.Model, config: TrainConfig, skeleton: Skeleton | None
-) -> list[keras.Model]:
-    """A network, and for each further size of its input one with copies of its weights."""
-    others = [
-        build_network(
-            config.model_copy(
-                update={"input": size, "backbone_weights": "none", "init_weights": None}
-            ),
-            skeleton,
-        )
-        for size in config.other_inputs
-    ]
-    for other in others:
-        other.set_weights(network.get_weights())
-    return [network, *others]
-
-
 def with_decoder(network: keras.Model, config: TrainConfig) -> keras.Model:
     """The graph that is exported: the same input, answers as the contract names them."""
     answer = _decoded(network.output, config)
